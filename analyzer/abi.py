@@ -1,0 +1,160 @@
+"""ABI fragments of ``abis/``: encoding reads, decoding answers and logs.
+
+What a contract sends is hostile until it has been decoded strictly; everything that does not fit
+its declared types raises ``MalformedError``, never a partial value.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
+from eth_utils.abi import collapse_if_tuple
+from eth_utils.crypto import keccak
+
+from analyzer.errors import AnalyzerError
+from analyzer.evm import Call, Log
+from analyzer.reads import MalformedError, Read
+from analyzer.resources import resource
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A view function of a contract."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    selector: bytes
+
+    def encode(self, *arguments: Any) -> bytes:
+        """Call data; raises ``AnalyzerError`` on arguments that are not of the declared types."""
+        try:
+            return self.selector + encode(self.inputs, arguments)
+        except EncodingError as error:
+            raise AnalyzerError(f"{self.name} cannot take these arguments: {error}") from error
+
+    def decode(self, data: bytes) -> Any:
+        """The single output, or the tuple of outputs; addresses come out in lower case."""
+        try:
+            values = decode(self.outputs, data)
+        except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+            what = "an empty answer" if not data else f"{len(data)} bytes"
+            raise MalformedError(f"{self.name} answered {what} instead of its types") from error
+        return values[0] if len(values) == 1 else values
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a contract; ``fields`` are (name, type, indexed) in the ABI's order."""
+
+    name: str
+    fields: tuple[tuple[str, str, bool], ...]
+    topic: str
+
+    def decode(self, log: Log) -> dict[str, Any]:
+        """The event's values by name. Indexed dynamic values come out as their 32-byte hash."""
+        indexed = [(name, kind) for name, kind, is_indexed in self.fields if is_indexed]
+        plain = [(name, kind) for name, kind, is_indexed in self.fields if not is_indexed]
+        if len(log.topics) != len(indexed) + 1:
+            raise MalformedError(f"{self.name} has {len(log.topics)} topics instead of its fields")
+        try:
+            values = dict(
+                zip((name for name, _ in plain), self._decode_data(plain, log.data), strict=True)
+            )
+            for (name, kind), topic in zip(indexed, log.topics[1:], strict=True):
+                static = "bytes32" if kind in ("string", "bytes") or kind.endswith("]") else kind
+                values[name] = decode([static], bytes.fromhex(topic[2:]))[0]
+        except (DecodingError, OverflowError, ValueError) as error:
+            raise MalformedError(f"{self.name} carries data that is not of its types") from error
+        return values
+
+    @staticmethod
+    def _decode_data(plain: list[tuple[str, str]], data: bytes) -> tuple[Any, ...]:
+        return decode([kind for _, kind in plain], data)
+
+
+@dataclass(frozen=True, slots=True)
+class Abi:
+    """The entries of one contract's ABI that are used."""
+
+    contract: str
+    functions: Mapping[str, Function]
+    events: Mapping[str, Event]
+
+    def at(self, address: str) -> "Contract":
+        """The contract deployed at an address."""
+        return Contract(self, address.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """An ABI at an address: makes reads of it."""
+
+    abi: Abi
+    address: str
+
+    def read(self, function: str, *arguments: Any, sender: str | None = None) -> Read:
+        """The read ``function(arguments)``, to be yielded to whoever can answer it."""
+        declared = self.abi.functions[function]
+        return Read(
+            name=f"{self.abi.contract}.{function}",
+            request=Call(self.address, declared.encode(*arguments), sender),
+            decode=declared.decode,
+        )
+
+
+@cache
+def load_abi(protocol: str, contract: str) -> Abi:
+    """``abis/<protocol>/<contract>.json``; a damaged file is an error that names it."""
+    path = f"abis/{protocol}/{contract}.json"
+    try:
+        text = (resource("abis") / protocol / f"{contract}.json").read_text(encoding="utf-8")
+        entries = json.loads(text)
+        return Abi(
+            contract=contract,
+            functions={e["name"]: _function(e) for e in entries if e["type"] == "function"},
+            events={_event_key(e, entries): _event(e) for e in entries if e["type"] == "event"},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AnalyzerError(
+            f"{path} is missing or damaged ({error!r}): reinstall perpscope or restore the file"
+        ) from error
+
+
+def _types(parameters: list[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(collapse_if_tuple(dict(parameter)) for parameter in parameters)
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(_types(entry['inputs']))})"
+
+
+def _function(entry: dict[str, Any]) -> Function:
+    return Function(
+        name=entry["name"],
+        inputs=_types(entry["inputs"]),
+        outputs=_types(entry["outputs"]),
+        selector=keccak(text=_signature(entry))[:4],
+    )
+
+
+def _event(entry: dict[str, Any]) -> Event:
+    kinds = _types(entry["inputs"])
+    return Event(
+        name=entry["name"],
+        fields=tuple(
+            (field["name"], kind, bool(field.get("indexed")))
+            for field, kind in zip(entry["inputs"], kinds, strict=True)
+        ),
+        topic="0x" + keccak(text=_signature(entry)).hex(),
+    )
+
+
+def _event_key(entry: dict[str, Any], entries: list[dict[str, Any]]) -> str:
+    """The event's name; its whole signature where the name stands for several shapes."""
+    same = [e for e in entries if e["type"] == "event" and e["name"] == entry["name"]]
+    return entry["name"] if len(same) == 1 else _signature(entry)

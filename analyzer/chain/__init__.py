@@ -1,0 +1,1 @@
+"""Reading EVM chains: nodes through web3's providers, and recorded chains."""

@@ -1,0 +1,1 @@
+"""Rows to files and terminals: formatting only."""

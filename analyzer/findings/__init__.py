@@ -1,0 +1,1 @@
+"""Runs the SQL files of queries/ and compares findings with the last run."""

@@ -1,0 +1,1 @@
+"""Drives chain to raw to rows to store."""

@@ -1,0 +1,321 @@
+"""The normalised tables, one dataclass each: the columns that other programs rely on.
+
+A field's annotation is its column type. Amounts are integers in units of 1e-18 (``E18``); times are
+unix seconds; ``Json`` fields are mappings whose integers are written as strings, so that no reader
+can round them. The store derives its DDL from these classes and quarantines what does not fit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+Text = Annotated[str, "VARCHAR"]
+Whole = Annotated[int, "BIGINT"]
+Flag = Annotated[bool, "BOOLEAN"]
+Time = Annotated[int, "TIMESTAMP"]
+E18 = Annotated[int, "DECIMAL(38,18)"]
+Bps = Annotated[int, "BIGINT"]
+Real = Annotated[float, "DOUBLE"]
+Json = Annotated[Mapping[str, Any], "JSON"]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a row belongs: one deployment at one block."""
+
+    chain_id: Whole
+    protocol: Text
+    deployment: Text
+    block_number: Whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployments:
+    """One row per deployment that was indexed."""
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment")
+
+    chain_id: Whole
+    protocol: Text
+    deployment: Text
+    contracts: Json
+    options: Json
+    release: Text
+    verified: Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshots:
+    """One row per deployment and block at which its state was read.
+
+    ``scope`` is ``all`` or the accounts, comma-separated; ``positions_from`` is ``logs``, ``state``
+    or ``both``; ``complete`` is false while anything of the scope is missing.
+    """
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number")
+
+    at: At
+    block_hash: Text
+    block_time: Time
+    scope: Text
+    positions_from: Text
+    price_basis: Text
+    complete: Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """One row per token of a chain. ``symbol`` is the token's own claim; ``asset`` is ours."""
+
+    KEY: ClassVar = ("chain_id", "token")
+
+    chain_id: Whole
+    token: Text
+    symbol: Text | None
+    decimals: Whole | None
+    asset: Text | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markets:
+    """One row per market: open interest per side, the pool, and the parameters that decide."""
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "market")
+
+    at: At
+    market: Text
+    asset: Text | None
+    name: Text
+    status: Text
+    open_interest_long_usd: E18 | None
+    open_interest_short_usd: E18 | None
+    pool_usd: E18 | None
+    parameters: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """One row per open position.
+
+    ``liquidation_below`` is the highest price under the safe region at which the position is
+    liquidatable, ``liquidation_above`` the lowest over it. ``inputs`` and ``outputs`` hold the
+    exact contract integers under the contract's own names.
+    """
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "position_id")
+
+    at: At
+    position_id: Text
+    margin_id: Text
+    account: Text
+    market: Text
+    asset: Text | None
+    side: Text
+    collateral_token: Text | None
+    size_usd: E18 | None
+    size_tokens: E18 | None
+    collateral_usd: E18 | None
+    collateral_amount: E18 | None
+    entry_price: E18 | None
+    price: E18 | None
+    unrealized_pnl_usd: E18 | None
+    funding_owed_usd: E18 | None
+    borrowing_owed_usd: E18 | None
+    leverage_bps: Bps | None
+    liquidation_kind: Text
+    liquidation_below: E18 | None
+    liquidation_above: E18 | None
+    distance_bps: Bps | None
+    inputs: Json
+    outputs: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginAccounts:
+    """One row per margin account: a position (isolated margin) or an account (cross margin).
+
+    ``state`` is the margin predicate at execution-time inputs, ``state_stored`` the same on what
+    the contract's own view uses: ``safe``, ``liquidatable`` or ``unknown``; ``reason`` says why.
+    """
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "margin_id")
+
+    at: At
+    margin_id: Text
+    account: Text
+    kind: Text
+    equity_usd: E18 | None
+    requirement_usd: E18 | None
+    buffer_usd: E18 | None
+    state: Text
+    state_stored: Text
+    collateral_state: Text | None = None
+    reason: Text | None
+    blocked_by: Text | None
+    inputs: Json
+    outputs: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginLegs:
+    """The piecewise-linear form of a margin account, for scenarios only, never for a verdict.
+
+    Buffer in USD = min over pieces of the sum of ``intercept + slope * price``; negative means
+    liquidatable. Prices are in USD per whole token.
+    """
+
+    KEY: ClassVar = (
+        "chain_id", "protocol", "deployment", "block_number", "margin_id", "piece", "price_id",
+    )  # fmt: skip
+
+    at: At
+    margin_id: Text
+    piece: Whole
+    price_id: Text
+    intercept: Real
+    slope: Real
+    valid_from: Real | None
+    valid_to: Real | None
+    error_bound: Real
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """One row per price and source at a block.
+
+    ``source`` says who names the price (``contract`` is what the verdict uses); ``log_index`` is -1
+    for a price that was read instead of emitted. ``max_age`` is the age in seconds after which the
+    source is stale by its own rules, ``deviation_limit_bps`` the deviation the protocol tolerates;
+    ``is_used`` marks prices that a verdict at this block rests on.
+    """
+
+    KEY: ClassVar = (
+        "chain_id", "protocol", "deployment", "block_number", "log_index", "price_id", "source",
+    )  # fmt: skip
+
+    at: At
+    log_index: Whole
+    price_id: Text
+    token: Text
+    asset: Text | None
+    source: Text
+    price_min: E18 | None
+    price_max: E18 | None
+    observed_at: Time | None
+    max_age: Whole | None
+    max_age_source: Text | None
+    deviation_limit_bps: Bps | None
+    is_used: Flag
+    inputs: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """One row per market, side and collateral: rates as a fraction of size per hour."""
+
+    KEY: ClassVar = (
+        "chain_id", "protocol", "deployment", "block_number", "log_index", "market", "side",
+        "collateral_token",
+    )  # fmt: skip
+
+    at: At
+    log_index: Whole
+    market: Text
+    side: Text
+    collateral_token: Text
+    funding_rate: E18 | None
+    borrowing_rate: E18 | None
+    inputs: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionEvents:
+    """One row per event that changed a position or an account's margin, in chain order.
+
+    ``after`` is the exact state that the event left behind under ``state_key``, from which the next
+    run goes on; a state of null has ended.
+    """
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "log_index", "state_key")
+
+    at: At
+    log_index: Whole
+    tx_hash: Text
+    block_time: Time | None
+    kind: Text
+    state_key: Text
+    position_id: Text | None
+    margin_id: Text | None
+    account: Text | None
+    market: Text | None
+    side: Text | None
+    collateral_token: Text | None
+    size_delta_usd: E18 | None
+    collateral_delta: E18 | None
+    price: E18 | None
+    fee_usd: E18 | None
+    pnl_usd: E18 | None
+    after: Json | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """One row per account and token that matters to its margin."""
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "account", "token")
+
+    at: At
+    account: Text
+    token: Text
+    amount: E18 | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataQuality:
+    """What could not be taken as it came: quarantined, with the place and the reason."""
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "kind", "subject")
+
+    at: At
+    kind: Text
+    subject: Text
+    detail: Text
+
+
+Row = (
+    Deployments | Snapshots | Tokens | Markets | Positions | MarginAccounts | MarginLegs | Prices
+    | Funding | PositionEvents | Balances | DataQuality
+)  # fmt: skip
+
+TABLES: dict[type, str] = {
+    Deployments: "deployments",
+    Snapshots: "snapshots",
+    Tokens: "tokens",
+    Markets: "markets",
+    Positions: "positions",
+    MarginAccounts: "margin_accounts",
+    MarginLegs: "margin_legs",
+    Prices: "prices",
+    Funding: "funding",
+    PositionEvents: "position_events",
+    Balances: "balances",
+    DataQuality: "data_quality",
+}
+
+
+def columns(row_type: type) -> dict[str, str]:
+    """Column names and SQL types of a table, in order, with ``at`` spread out."""
+    hints = get_type_hints(row_type, include_extras=True)
+    spread: dict[str, str] = {}
+    for field in fields(row_type):
+        if field.name == "at":
+            spread |= columns(At)
+        else:
+            spread[field.name] = _sql_type(hints[field.name])
+    return spread
+
+
+def _sql_type(hint: Any) -> str:
+    if hasattr(hint, "__metadata__"):
+        return str(hint.__metadata__[0])
+    return next(_sql_type(part) for part in hint.__args__ if part is not type(None))

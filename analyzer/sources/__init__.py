@@ -1,0 +1,1 @@
+"""Price sources that belong to no protocol."""

@@ -1,0 +1,1 @@
+"""The DuckDB file: raw rows, normalised rows, checkpoints."""
