@@ -272,11 +272,17 @@ class Balances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataQuality:
-    """What could not be taken as it came: quarantined, with the place and the reason."""
+    """What could not be taken as it came: quarantined, with the place and the reason.
 
-    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "kind", "subject")
+    ``log_index`` is -1 for what a snapshot met.
+    """
+
+    KEY: ClassVar = (
+        "chain_id", "protocol", "deployment", "block_number", "log_index", "kind", "subject",
+    )  # fmt: skip
 
     at: At
+    log_index: Whole = -1
     kind: Text
     subject: Text
     detail: Text

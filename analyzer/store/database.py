@@ -1,0 +1,129 @@
+"""Opening a database file: one writer at a time, one transaction per step, clear refusals."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from analyzer import __version__
+from analyzer.errors import AnalyzerError
+from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
+
+PID: Final = re.compile(r"PID (\d+)")
+LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
+
+
+@contextmanager
+def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
+    """The database, created where there is none. Keep this short: a writer blocks every reader."""
+    is_new = not path.exists()
+    connection = _connect(path, read_only=False)
+    try:
+        if is_new or _is_empty(connection):
+            with transaction(connection):
+                create(connection)
+                connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
+        _check_version(connection, path)
+        yield connection
+    except duckdb.IOException as error:
+        raise _disk_error(path, error) from error
+    finally:
+        _close(connection)
+
+
+@contextmanager
+def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
+    """The database, read only and without access to anything else: safe for a user's own SQL."""
+    if not path.exists():
+        raise AnalyzerError(f"there is no database at {path}: run `perpscope index` first")
+    connection = _connect(path, read_only=True)
+    try:
+        _check_version(connection, path)
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield connection
+    finally:
+        _close(connection)
+
+
+@contextmanager
+def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing: an error or a kill in between leaves the file as it was."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
+    settings: dict[str, str | bool | int | float | list[str]] = (
+        {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
+    )
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only, config=settings)
+    except duckdb.Error as error:
+        raise _open_error(path, error) from error
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def _open_error(path: Path, error: duckdb.Error) -> AnalyzerError:
+    text = str(error)
+    if any(wording in text for wording in LOCKED):
+        holder = PID.search(text)
+        process = f"process {holder[1]}" if holder else "another process"
+        return AnalyzerError(f"{path.name} is in use by {process}: wait for it or stop it")
+    if isinstance(error, duckdb.IOException) and "not a valid DuckDB" in text:
+        return AnalyzerError(
+            f"{path.name} is not a perpscope database: name another file with --db"
+        )
+    if "version number" in text:
+        return AnalyzerError(
+            f"{path.name} was written by a newer DuckDB: upgrade the duckdb package to read it"
+        )
+    return _disk_error(path, error)
+
+
+def _disk_error(path: Path, error: Exception) -> AnalyzerError:
+    reason = str(error).splitlines()[0]
+    return AnalyzerError(
+        f"{path.name} cannot be read or written ({reason}): check the path, its permissions and "
+        "the free space; nothing already stored was lost"
+    )
+
+
+def _close(connection: DuckDBPyConnection) -> None:
+    try:
+        connection.close()
+    except duckdb.Error as error:
+        raise AnalyzerError(f"the database could not be closed cleanly ({error})") from error
+
+
+def _is_empty(connection: DuckDBPyConnection) -> bool:
+    found = connection.execute("select count(*) from duckdb_tables()").fetchone()
+    return found is not None and found[0] == 0
+
+
+def _check_version(connection: DuckDBPyConnection, path: Path) -> None:
+    try:
+        row = connection.execute("select schema_version, written_by from meta").fetchone()
+    except duckdb.CatalogException as error:
+        raise AnalyzerError(
+            f"{path.name} is a DuckDB file but not a perpscope database: name another with --db"
+        ) from error
+    if row is None or row[0] < SCHEMA_VERSION:
+        raise AnalyzerError(
+            f"{path.name} has an older schema: run `perpscope index --rebuild --db {path.name}`"
+        )
+    if row[0] > SCHEMA_VERSION:
+        raise AnalyzerError(
+            f"{path.name} was written by perpscope {row[1]} with a newer schema ({row[0]}, this "
+            f"version knows {SCHEMA_VERSION}): upgrade perpscope or name another file with --db"
+        )

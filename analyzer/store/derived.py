@@ -1,0 +1,166 @@
+"""Normalised rows: replaced range by range, and read back as exact state."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.protocol import Deployment, StoredAccount, StoredPosition
+from analyzer.rows import Deployments, Row, Tokens
+from analyzer.store import exact_json
+from analyzer.store.schema import EVENT_TABLES, SNAPSHOT_TABLES
+from analyzer.store.writing import write
+
+MINE: Final = "chain_id = ? and protocol = ? and deployment = ?"
+READ_TABLES: Final = ("prices", "funding", "data_quality")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotAt:
+    """A stored snapshot that can be verified, explained or exported."""
+
+    chain_id: int
+    protocol: str
+    deployment: str
+    block_number: int
+    block_hash: str
+    block_time: int
+    scope: str
+    price_basis: str
+    complete: bool
+
+
+def put_events(
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    from_block: int,
+    to_block: int,
+    rows: Iterable[Row],
+) -> None:
+    """Put what a range of logs said in place of what stood there."""
+    for table in EVENT_TABLES:
+        connection.execute(
+            f"delete from {table} where {MINE} and block_number between ? and ?"  # noqa: S608
+            " and log_index >= 0",
+            [*_key(deployment), from_block, to_block],
+        )
+    write(connection, rows)
+
+
+def put_snapshot(
+    connection: DuckDBPyConnection, deployment: Deployment, block: int, rows: Sequence[Row]
+) -> None:
+    """Put a snapshot's rows in place of an earlier snapshot of the same block."""
+    forget_snapshot(connection, deployment, block)
+    _forget_entities(connection, rows)
+    write(connection, rows)
+
+
+def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
+    """Drop the normalised rows of one snapshot."""
+    _forget_snapshots(connection, deployment, "block_number = ?", block)
+
+
+def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
+    """Drop every normalised row above a block: the chain has taken another way there."""
+    for table in EVENT_TABLES:
+        connection.execute(
+            f"delete from {table} where {MINE} and block_number > ?",  # noqa: S608
+            [*_key(deployment), block],
+        )
+    _forget_snapshots(connection, deployment, "block_number > ?", block)
+
+
+def state(
+    connection: DuckDBPyConnection, deployment: Deployment, block: int
+) -> dict[str, Mapping[str, Any]]:
+    """The exact state that all logs up to a block left behind, by state key."""
+    rows = connection.execute(
+        "select state_key, arg_max({'after': after}, (block_number, log_index)).after"
+        f" from position_events where {MINE} and block_number <= ? group by state_key"
+        " order by state_key",
+        [*_key(deployment), block],
+    ).fetchall()
+    return {key: exact_json.load(after) for key, after in rows if after is not None}
+
+
+def snapshots(connection: DuckDBPyConnection) -> list[SnapshotAt]:
+    """Each deployment's newest complete snapshot, as the ``current_`` views see it."""
+    rows = connection.execute(
+        "select chain_id, protocol, deployment, block_number, block_hash,"
+        " epoch(block_time)::bigint, scope, price_basis, complete from current_snapshots"
+        " order by chain_id, protocol, deployment"
+    ).fetchall()
+    return [SnapshotAt(*row) for row in rows]
+
+
+def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[StoredAccount]:
+    """The margin accounts of a snapshot with their positions, exact integers included."""
+    at = [snapshot.chain_id, snapshot.protocol, snapshot.deployment, snapshot.block_number]
+    positions: dict[str, list[StoredPosition]] = defaultdict(list)
+    for row in connection.execute(
+        "select position_id, margin_id, account, market, side, collateral_token, inputs, outputs"
+        f" from positions where {MINE} and block_number = ? order by position_id",
+        at,
+    ).fetchall():
+        *names, inputs, outputs = row
+        positions[names[1]].append(
+            StoredPosition(*names, inputs=exact_json.load(inputs), outputs=exact_json.load(outputs))
+        )
+    return [
+        StoredAccount(
+            margin_id=margin_id,
+            account=account,
+            state=state_now,
+            state_stored=state_stored,
+            reason=reason,
+            inputs=exact_json.load(inputs),
+            outputs=exact_json.load(outputs),
+            positions=positions.get(margin_id, []),
+        )
+        for margin_id, account, state_now, state_stored, reason, inputs, outputs in (
+            connection.execute(
+                "select margin_id, account, state, state_stored, reason, inputs, outputs"
+                f" from margin_accounts where {MINE} and block_number = ?"
+                " order by margin_id",
+                at,
+            ).fetchall()
+        )
+    ]
+
+
+def _forget_snapshots(
+    connection: DuckDBPyConnection, deployment: Deployment, where: str, block: int
+) -> None:
+    for table in SNAPSHOT_TABLES:
+        connection.execute(
+            f"delete from {table} where {MINE} and {where}",  # noqa: S608
+            [*_key(deployment), block],
+        )
+    for table in READ_TABLES:
+        connection.execute(
+            f"delete from {table} where {MINE} and {where} and log_index = -1",  # noqa: S608
+            [*_key(deployment), block],
+        )
+
+
+def _forget_entities(connection: DuckDBPyConnection, rows: Sequence[Row]) -> None:
+    """Tokens and deployments have one row each, whatever block described them last."""
+    tokens = [(row.chain_id, row.token) for row in rows if isinstance(row, Tokens)]
+    if tokens:
+        connection.execute(
+            "delete from tokens where (chain_id, token) in (select unnest(?), unnest(?))",
+            [[chain for chain, _ in tokens], [token for _, token in tokens]],
+        )
+    for row in rows:
+        if isinstance(row, Deployments):
+            connection.execute(
+                f"delete from deployments where {MINE}",  # noqa: S608
+                [row.chain_id, row.protocol, row.deployment],
+            )
+
+
+def _key(deployment: Deployment) -> list[Any]:
+    return [deployment.chain_id, deployment.protocol, deployment.name]

@@ -1,0 +1,264 @@
+"""Raw state reads: each distinct request and result once, each snapshot what it read.
+
+A read is stored when its result changed since it was last read, so following a chain for weeks
+stays small. ``sequence`` counts snapshots in the order in which they were taken; a read's result at
+a snapshot is the newest one stored up to the snapshot's sequence.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from analyzer.evm import NOT_READ, Answer, Block, Call, Request, Slot
+from analyzer.protocol import Deployment
+from analyzer.store.writing import insert
+
+RequestKey = tuple[str, str, bytes, str | None]
+ResultKey = tuple[bytes, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RawSnapshot:
+    """A stored snapshot: enough to take it again without a network."""
+
+    sequence: int
+    chain_id: int
+    protocol: str
+    deployment: str
+    block: Block
+    accounts: tuple[str, ...]
+    source: str
+    prices: dict[str, int]
+
+
+class Transcript:
+    """Answers requests through another answerer and keeps what was asked and answered."""
+
+    def __init__(self, answer: Callable[[Sequence[Request]], Sequence[Answer]]) -> None:
+        self._answer = answer
+        self.answers: dict[Request, Answer] = {}
+
+    def __call__(self, requests: Sequence[Request]) -> list[Answer]:
+        """Ask only what was not asked before: at one block an answer cannot change."""
+        fresh = [request for request in dict.fromkeys(requests) if request not in self.answers]
+        if fresh:
+            self.answers.update(zip(fresh, self._answer(fresh), strict=True))
+        return [self.answers[request] for request in requests]
+
+
+def store_snapshot(
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    snapshot: RawSnapshot,
+    answers: dict[Request, Answer],
+) -> None:
+    """Store what a snapshot read; call it inside the step's transaction."""
+    call_ids = _intern_calls(connection, snapshot.chain_id, answers)
+    results = _intern_results(connection, answers.values())
+    before = _newest(connection, list(call_ids.values()), snapshot.sequence)
+    changed = [
+        (call_ids[_request_key(request)], results[_result_key(answer)])
+        for request, answer in answers.items()
+        if before.get(call_ids[_request_key(request)]) != results[_result_key(answer)]
+    ]
+    if changed:
+        insert(
+            connection,
+            "raw_reads",
+            pa.table(
+                {
+                    "call_id": pa.array([call for call, _ in changed], pa.int32()),
+                    "sequence": pa.array([snapshot.sequence] * len(changed), pa.int64()),
+                    "result_id": pa.array([result for _, result in changed], pa.int32()),
+                }
+            ),
+        )
+    forget_snapshot(connection, deployment, snapshot.block.number)
+    connection.execute(
+        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            snapshot.sequence,
+            snapshot.chain_id,
+            snapshot.protocol,
+            snapshot.deployment,
+            snapshot.block.number,
+            snapshot.block.hash,
+            snapshot.block.parent_hash,
+            snapshot.block.time,
+            json.dumps(snapshot.accounts),
+            snapshot.source,
+            json.dumps({asset: str(price) for asset, price in snapshot.prices.items()}),
+            sorted(call_ids.values()),
+        ],
+    )
+
+
+def next_sequence(connection: DuckDBPyConnection) -> int:
+    """A sequence number that no stored read or snapshot has."""
+    row = connection.execute(
+        "select greatest((select coalesce(max(sequence), 0) from raw_snapshots),"
+        " (select coalesce(max(sequence), 0) from raw_reads)) + 1"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
+    """Drop a snapshot. Its reads stay: later snapshots may rest on them."""
+    connection.execute(
+        "delete from raw_snapshots"
+        " where chain_id = ? and protocol = ? and deployment = ? and block_number = ?",
+        [deployment.chain_id, deployment.protocol, deployment.name, block],
+    )
+
+
+def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> list[RawSnapshot]:
+    """Every stored snapshot of a deployment, in the order in which they were taken."""
+    rows = connection.execute(
+        "select sequence, chain_id, protocol, deployment, block_number, block_hash, parent_hash,"
+        " block_time, accounts, source, prices from raw_snapshots"
+        " where chain_id = ? and protocol = ? and deployment = ? order by sequence",
+        [deployment.chain_id, deployment.protocol, deployment.name],
+    ).fetchall()
+    return [
+        RawSnapshot(
+            sequence=sequence,
+            chain_id=chain_id,
+            protocol=protocol,
+            deployment=name,
+            block=Block(number, block_hash, parent_hash, time),
+            accounts=tuple(json.loads(accounts)),
+            source=source,
+            prices={asset: int(price) for asset, price in json.loads(prices).items()},
+        )
+        for (
+            sequence, chain_id, protocol, name, number, block_hash, parent_hash, time,
+            accounts, source, prices,
+        ) in rows
+    ]  # fmt: skip
+
+
+def stored_answers(
+    connection: DuckDBPyConnection, snapshot: RawSnapshot
+) -> Callable[[Sequence[Request]], list[Answer]]:
+    """An answerer from the database; what the snapshot did not read is ``NOT_READ``."""
+    rows = connection.execute(
+        "select c.kind, c.address, c.data, c.sender, r.data, r.error"
+        " from (select unnest(call_ids) as call_id from raw_snapshots where sequence = ?) as wanted"
+        " inner join raw_calls as c using (call_id)"
+        " inner join ("
+        "   select call_id, arg_max(result_id, sequence) as result_id from raw_reads"
+        "   where sequence <= ? group by call_id) as read using (call_id)"
+        " inner join raw_results as r using (result_id)",
+        [snapshot.sequence, snapshot.sequence],
+    ).fetchall()
+    answers = {
+        (kind, address, data, sender): Answer(result, error)
+        for kind, address, data, sender, result, error in rows
+    }
+
+    def answer(requests: Sequence[Request]) -> list[Answer]:
+        return [answers.get(_request_key(request), NOT_READ) for request in requests]
+
+    return answer
+
+
+def _newest(connection: DuckDBPyConnection, calls: list[int], sequence: int) -> dict[int, int]:
+    rows = connection.execute(
+        "select call_id, arg_max(result_id, sequence) from raw_reads"
+        " where sequence < ? and call_id in (select unnest(?)) group by call_id",
+        [sequence, calls],
+    ).fetchall()
+    return dict(rows)
+
+
+def _intern_calls(
+    connection: DuckDBPyConnection, chain_id: int, requests: Iterable[Request]
+) -> dict[RequestKey, int]:
+    wanted = [_request_key(request) for request in requests]
+    known: dict[RequestKey, int] = {
+        (kind, address, data, sender): call_id
+        for call_id, kind, address, data, sender in connection.execute(
+            "select call_id, kind, address, data, sender from raw_calls where chain_id = ?",
+            [chain_id],
+        ).fetchall()
+    }
+    fresh = [key for key in wanted if key not in known]
+    first = _next_id(connection, "raw_calls", "call_id")
+    for offset, key in enumerate(fresh):
+        known[key] = first + offset
+    if fresh:
+        insert(
+            connection,
+            "raw_calls",
+            pa.table(
+                {
+                    "call_id": pa.array([known[key] for key in fresh], pa.int32()),
+                    "chain_id": pa.array([chain_id] * len(fresh), pa.int64()),
+                    "kind": [key[0] for key in fresh],
+                    "address": [key[1] for key in fresh],
+                    "data": pa.array([key[2] for key in fresh], pa.binary()),
+                    "sender": pa.array([key[3] for key in fresh], pa.string()),
+                }
+            ),
+        )
+    return {key: known[key] for key in wanted}
+
+
+def _intern_results(
+    connection: DuckDBPyConnection, answers: Iterable[Answer]
+) -> dict[ResultKey, int]:
+    wanted = dict.fromkeys(_result_key(answer) for answer in answers)
+    connection.register("wanted", _result_table(list(wanted), None))
+    try:
+        known: dict[ResultKey, int] = {
+            (data, error): result_id
+            for result_id, data, error in connection.execute(
+                "select r.result_id, r.data, r.error from raw_results as r"
+                " inner join wanted on r.data = wanted.data"
+                " and r.error is not distinct from wanted.error"
+            ).fetchall()
+        }
+    finally:
+        connection.unregister("wanted")
+    fresh = [key for key in wanted if key not in known]
+    if fresh:
+        first = _next_id(connection, "raw_results", "result_id")
+        insert(connection, "raw_results", _result_table(fresh, first))
+        known |= {key: first + offset for offset, key in enumerate(fresh)}
+    return known
+
+
+def _result_table(keys: list[ResultKey], first: int | None) -> pa.Table:
+    table = {
+        "data": pa.array([data for data, _ in keys], pa.binary()),
+        "error": pa.array([error for _, error in keys], pa.string()),
+    }
+    if first is not None:
+        table["result_id"] = pa.array(range(first, first + len(keys)), pa.int32())
+    return pa.table(table)
+
+
+def _next_id(connection: DuckDBPyConnection, table: str, column: str) -> int:
+    row = connection.execute(f"select coalesce(max({column}), 0) + 1 from {table}").fetchone()  # noqa: S608
+    assert row is not None
+    return int(row[0])
+
+
+CALL: Final = "call"
+SLOT: Final = "slot"
+
+
+def _request_key(request: Request) -> RequestKey:
+    if isinstance(request, Call):
+        return (CALL, request.to, request.data, request.sender)
+    assert isinstance(request, Slot)
+    return (SLOT, request.address, request.slot.to_bytes(32, "big"), None)
+
+
+def _result_key(answer: Answer) -> ResultKey:
+    return (answer.data, answer.error)

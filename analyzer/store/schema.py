@@ -1,0 +1,127 @@
+"""The tables and views of a database file, derived from the row classes."""
+
+from typing import Final
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.rows import (
+    TABLES,
+    Balances,
+    DataQuality,
+    Funding,
+    MarginAccounts,
+    MarginLegs,
+    Markets,
+    Positions,
+    Prices,
+    columns,
+)
+
+SCHEMA_VERSION: Final = 1
+STORAGE_VERSION: Final = "v1.2.0"
+"""The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
+
+EVENT_TABLES: Final = ("position_events", "prices", "funding", "data_quality")
+"""Tables that hold rows of logs; of these only ``log_index >= 0`` stems from logs."""
+
+SNAPSHOT_TABLES: Final = (
+    "snapshots", "markets", "positions", "margin_accounts", "margin_legs", "balances",
+)  # fmt: skip
+
+RAW: Final = """
+create table meta (schema_version integer, written_by varchar);
+create table raw_deployments (
+    chain_id bigint, protocol varchar, deployment varchar, config json
+);
+create table raw_blocks (
+    chain_id bigint, number bigint, hash varchar, parent_hash varchar, time bigint
+);
+create table raw_logs (
+    chain_id bigint, filter varchar, block_number bigint, log_index bigint, tx_index bigint,
+    block_hash blob, tx_hash blob, address blob,
+    topic0 blob, topic1 blob, topic2 blob, topic3 blob, data blob, block_time bigint
+);
+create table raw_calls (
+    call_id integer, chain_id bigint, kind varchar, address varchar, data blob, sender varchar
+);
+create table raw_results (result_id integer, data blob, error varchar);
+create table raw_reads (call_id integer, sequence bigint, result_id integer);
+create table raw_snapshots (
+    sequence bigint, chain_id bigint, protocol varchar, deployment varchar,
+    block_number bigint, block_hash varchar, parent_hash varchar, block_time bigint,
+    accounts json, source varchar, prices json, call_ids integer[]
+);
+create table checkpoints (
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar,
+    from_block bigint, to_block bigint, to_hash varchar, logs bigint, digest varchar
+);
+create table finding_history (
+    finding_id varchar, query varchar, severity varchar, chain_id bigint, protocol varchar,
+    deployment varchar, subject json, first_block bigint, last_block bigint, status varchar
+);
+"""
+
+CURRENT: Final = """
+create or replace {temporary} view current_snapshots as
+select snapshots.*
+from snapshots
+where snapshots.complete and {until}
+qualify row_number() over (
+    partition by snapshots.chain_id, snapshots.protocol, snapshots.deployment
+    order by snapshots.block_number desc
+) = 1;
+"""
+
+VIEW: Final = """
+create or replace {temporary} view current_{table} as
+select rows.*
+from {table} as rows
+inner join current_snapshots as snapshot
+    on rows.chain_id = snapshot.chain_id
+    and rows.protocol = snapshot.protocol
+    and rows.deployment = snapshot.deployment
+    and {condition};
+"""
+
+AT_SNAPSHOT: Final = "rows.block_number = snapshot.block_number"
+READ_AT_SNAPSHOT: Final = f"{AT_SNAPSHOT} and rows.log_index = -1"
+UP_TO_SNAPSHOT: Final = (
+    "rows.block_number <= snapshot.block_number"
+    " and (rows.log_index >= 0 or rows.block_number = snapshot.block_number)"
+)
+
+CURRENT_VIEWS: Final = {
+    Markets: AT_SNAPSHOT,
+    Positions: AT_SNAPSHOT,
+    MarginAccounts: AT_SNAPSHOT,
+    MarginLegs: AT_SNAPSHOT,
+    Balances: AT_SNAPSHOT,
+    Prices: READ_AT_SNAPSHOT,
+    Funding: READ_AT_SNAPSHOT,
+    DataQuality: UP_TO_SNAPSHOT,
+}
+
+
+def create(connection: DuckDBPyConnection) -> None:
+    """Create every table and view in an empty database."""
+    connection.execute(RAW)
+    create_normalised(connection)
+
+
+def create_normalised(connection: DuckDBPyConnection) -> None:
+    """Create (or empty) everything that can be rebuilt from raw rows."""
+    for row_type, table in TABLES.items():
+        spread = ", ".join(f"{name} {kind}" for name, kind in columns(row_type).items())
+        connection.execute(f"create or replace table {table} ({spread})")
+    create_views(connection)
+
+
+def create_views(connection: DuckDBPyConnection, block: int | None = None) -> None:
+    """The ``current_`` views; with a block, temporary ones as of that block shadow them."""
+    temporary = "" if block is None else "temporary"
+    until = "true" if block is None else f"snapshots.block_number <= {int(block)}"
+    connection.execute(CURRENT.format(temporary=temporary, until=until))
+    for row_type, condition in CURRENT_VIEWS.items():
+        connection.execute(
+            VIEW.format(temporary=temporary, table=TABLES[row_type], condition=condition)
+        )

@@ -1,0 +1,128 @@
+"""Rows into tables, in bulk; what a column cannot hold is quarantined and said, never wrapped."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from decimal import Context, Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from analyzer.rows import TABLES, At, DataQuality, Row, columns
+from analyzer.store import exact_json
+
+CONTEXT: Final = Context(prec=80)
+DECIMAL_LIMIT: Final = 10**38
+BIGINT_LIMIT: Final = 2**63
+MICROSECONDS: Final = 1_000_000
+
+
+class TooLargeError(Exception):
+    """A value that its column cannot hold."""
+
+
+def write(connection: DuckDBPyConnection, rows: Iterable[Row]) -> None:
+    """Append rows to their tables, and a ``data_quality`` row for each value that does not fit."""
+    by_type: dict[type, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_type[type(row)].append(row)
+    quarantined: list[DataQuality] = []
+    for row_type, group in by_type.items():
+        if row_type is not DataQuality:
+            quarantined += _append(connection, row_type, group)
+    complaints = by_type.get(DataQuality, []) + quarantined
+    if complaints:
+        _append(connection, DataQuality, complaints)
+
+
+def insert(connection: DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
+    """Append an Arrow table by column name."""
+    connection.register("incoming", arrow)
+    try:
+        connection.execute(f"insert into {table} by name select * from incoming")  # noqa: S608
+    finally:
+        connection.unregister("incoming")
+
+
+def _append(
+    connection: DuckDBPyConnection, row_type: type, rows: Sequence[Row]
+) -> list[DataQuality]:
+    table = TABLES[row_type]
+    kinds = columns(row_type)
+    spread = [_spread(row) for row in rows]
+    quarantined: list[DataQuality] = []
+    arrays: dict[str, pa.Array] = {}
+    for index, (name, kind) in enumerate(kinds.items()):
+        arrow_type, convert = CONVERSIONS[kind]
+        values: list[Any] = []
+        for row, cells in zip(rows, spread, strict=True):
+            try:
+                values.append(None if cells[index] is None else convert(cells[index]))
+            except TooLargeError:
+                values.append(None)
+                quarantined.append(_complaint(row, table, name, cells[index]))
+        arrays[name] = pa.array(values, arrow_type)
+    insert(connection, table, pa.table(arrays))
+    return quarantined
+
+
+def _spread(row: Row) -> list[Any]:
+    cells: list[Any] = []
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if isinstance(value, At):
+            cells += [value.chain_id, value.protocol, value.deployment, value.block_number]
+        else:
+            cells.append(value)
+    return cells
+
+
+def _complaint(row: Row, table: str, column: str, value: Any) -> DataQuality:
+    at = getattr(row, "at", None) or At(getattr(row, "chain_id", 0), "", "", 0)
+    subject = next(
+        (
+            str(getattr(row, name))
+            for name in ("position_id", "margin_id", "price_id", "market", "account", "token")
+            if getattr(row, name, None)
+        ),
+        "",
+    )
+    return DataQuality(
+        at=at,
+        log_index=getattr(row, "log_index", -1),
+        kind="overflow",
+        subject=f"{table}.{column} {subject}".strip(),
+        detail=f"{value} does not fit the column; the exact value is kept in inputs and outputs",
+    )
+
+
+def _decimal(value: int) -> Decimal:
+    if abs(value) >= DECIMAL_LIMIT:
+        raise TooLargeError
+    return Decimal(value).scaleb(-18, CONTEXT)
+
+
+def _bigint(value: int) -> int:
+    if not -BIGINT_LIMIT <= value < BIGINT_LIMIT:
+        raise TooLargeError
+    return value
+
+
+def _timestamp(value: int) -> int:
+    return _bigint(value * MICROSECONDS)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+CONVERSIONS: Final[dict[str, tuple[pa.DataType, Callable[[Any], Any]]]] = {
+    "VARCHAR": (pa.string(), _same),
+    "BOOLEAN": (pa.bool_(), _same),
+    "DOUBLE": (pa.float64(), float),
+    "BIGINT": (pa.int64(), _bigint),
+    "TIMESTAMP": (pa.timestamp("us"), _timestamp),
+    "DECIMAL(38,18)": (pa.decimal128(38, 18), _decimal),
+    "JSON": (pa.string(), exact_json.dump),
+}
