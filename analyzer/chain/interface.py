@@ -20,6 +20,11 @@ class Chain(Protocol):
         """A name that is safe to print: a file's name or a host, never a URL."""
         ...
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether this is a recorded chain: all its logs are at hand, its state reads are few."""
+        ...
+
     def chain_id(self) -> int:
         """The chain's id, as the chain itself says."""
         ...

@@ -17,6 +17,8 @@ BATCH_BLOCKS: Final = 2_000
 class RecordedChain:
     """A chain read from a file; latest, safe and finalized are its highest block."""
 
+    is_recorded = True
+
     def __init__(self, path: Path) -> None:
         self.label = f"recording {path.name}"
         document = _load(path)

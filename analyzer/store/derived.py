@@ -42,8 +42,7 @@ def put_events(
     """Put what a range of logs said in place of what stood there."""
     for table in EVENT_TABLES:
         connection.execute(
-            f"delete from {table} where {MINE} and block_number between ? and ?"  # noqa: S608
-            " and log_index >= 0",
+            f"delete from {table} where {MINE} and block_number between ? and ? and log_index >= 0",
             [*_key(deployment), from_block, to_block],
         )
     write(connection, rows)
@@ -67,7 +66,7 @@ def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: 
     """Drop every normalised row above a block: the chain has taken another way there."""
     for table in EVENT_TABLES:
         connection.execute(
-            f"delete from {table} where {MINE} and block_number > ?",  # noqa: S608
+            f"delete from {table} where {MINE} and block_number > ?",
             [*_key(deployment), block],
         )
     _forget_snapshots(connection, deployment, "block_number > ?", block)
@@ -105,10 +104,10 @@ def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[Store
         f" from positions where {MINE} and block_number = ? order by position_id",
         at,
     ).fetchall():
-        *names, inputs, outputs = row
-        positions[names[1]].append(
-            StoredPosition(*names, inputs=exact_json.load(inputs), outputs=exact_json.load(outputs))
+        position = StoredPosition(
+            *row[:6], inputs=exact_json.load(row[6]), outputs=exact_json.load(row[7])
         )
+        positions[position.margin_id].append(position)
     return [
         StoredAccount(
             margin_id=margin_id,
@@ -136,12 +135,12 @@ def _forget_snapshots(
 ) -> None:
     for table in SNAPSHOT_TABLES:
         connection.execute(
-            f"delete from {table} where {MINE} and {where}",  # noqa: S608
+            f"delete from {table} where {MINE} and {where}",
             [*_key(deployment), block],
         )
     for table in READ_TABLES:
         connection.execute(
-            f"delete from {table} where {MINE} and {where} and log_index = -1",  # noqa: S608
+            f"delete from {table} where {MINE} and {where} and log_index = -1",
             [*_key(deployment), block],
         )
 
@@ -157,7 +156,7 @@ def _forget_entities(connection: DuckDBPyConnection, rows: Sequence[Row]) -> Non
     for row in rows:
         if isinstance(row, Deployments):
             connection.execute(
-                f"delete from deployments where {MINE}",  # noqa: S608
+                f"delete from deployments where {MINE}",
                 [row.chain_id, row.protocol, row.deployment],
             )
 

@@ -14,6 +14,7 @@ from analyzer.protocol import Deployment
 from analyzer.store.writing import insert
 
 REPLAY_BATCH: Final = 50_000
+HIGHEST_BLOCK: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,27 @@ def stream_of(deployment: Deployment, filters: Sequence[LogFilter], from_block: 
     return Stream(deployment.chain_id, deployment.protocol, deployment.name, digest)
 
 
+def streams(
+    connection: DuckDBPyConnection, deployment: Deployment, filters: Sequence[LogFilter]
+) -> list[Stream]:
+    """The stored streams of a deployment under its present filters, whatever their first block."""
+    starts = connection.execute(
+        "select distinct filter, min(from_block) from checkpoints"
+        " where chain_id = ? and protocol = ? and deployment = ? group by filter order by filter",
+        [deployment.chain_id, deployment.protocol, deployment.name],
+    ).fetchall()
+    return [
+        stream
+        for name, start in starts
+        if (stream := stream_of(deployment, filters, start)).filter == name
+    ]
+
+
 def covered_to(connection: DuckDBPyConnection, stream: Stream, from_block: int) -> int:
     """The last block up to which this stream is complete; ``from_block - 1`` if nothing is."""
     last = from_block - 1
     rows = connection.execute(
-        f"select from_block, to_block from checkpoints where {MINE} order by from_block",  # noqa: S608
+        f"select from_block, to_block from checkpoints where {MINE} order by from_block",
         stream.key,
     ).fetchall()
     for start, end in rows:
@@ -62,13 +79,13 @@ def covered_to(connection: DuckDBPyConnection, stream: Stream, from_block: int) 
     return last
 
 
-def last_hash(connection: DuckDBPyConnection, stream: Stream, to_block: int) -> str | None:
-    """The hash of a checkpoint's last block, where it is known."""
-    row = connection.execute(
-        f"select to_hash from checkpoints where {MINE} and to_block = ?",  # noqa: S608
-        [*stream.key, to_block],
-    ).fetchone()
-    return row[0] if row else None
+def hashes(connection: DuckDBPyConnection, stream: Stream) -> list[tuple[int, str]]:
+    """The checkpoints whose last block's hash is known, newest first."""
+    return connection.execute(
+        f"select to_block, to_hash from checkpoints where {MINE} and to_hash is not null"
+        " order by to_block desc",
+        stream.key,
+    ).fetchall()
 
 
 def append(
@@ -122,8 +139,16 @@ def forget(connection: DuckDBPyConnection, stream: Stream, from_block: int, to_b
         [stream.chain_id, stream.filter, from_block, to_block],
     )
     connection.execute(
-        f"delete from checkpoints where {MINE} and to_block >= ? and from_block <= ?",  # noqa: S608
+        f"delete from checkpoints where {MINE} and to_block >= ? and from_block <= ?",
         [*stream.key, from_block, to_block],
+    )
+
+
+def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int) -> None:
+    """Drop everything of a stream above a block."""
+    forget(connection, stream, block + 1, HIGHEST_BLOCK)
+    connection.execute(
+        "delete from raw_blocks where chain_id = ? and number > ?", [stream.chain_id, block]
     )
 
 

@@ -32,6 +32,7 @@ class RawSnapshot:
     block: Block
     accounts: tuple[str, ...]
     source: str
+    with_logs: bool
     prices: dict[str, int]
 
 
@@ -79,7 +80,7 @@ def store_snapshot(
         )
     forget_snapshot(connection, deployment, snapshot.block.number)
     connection.execute(
-        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             snapshot.sequence,
             snapshot.chain_id,
@@ -91,6 +92,7 @@ def store_snapshot(
             snapshot.block.time,
             json.dumps(snapshot.accounts),
             snapshot.source,
+            snapshot.with_logs,
             json.dumps({asset: str(price) for asset, price in snapshot.prices.items()}),
             sorted(call_ids.values()),
         ],
@@ -116,11 +118,20 @@ def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, bloc
     )
 
 
+def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
+    """Drop every snapshot above a block."""
+    connection.execute(
+        "delete from raw_snapshots"
+        " where chain_id = ? and protocol = ? and deployment = ? and block_number > ?",
+        [deployment.chain_id, deployment.protocol, deployment.name, block],
+    )
+
+
 def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> list[RawSnapshot]:
     """Every stored snapshot of a deployment, in the order in which they were taken."""
     rows = connection.execute(
         "select sequence, chain_id, protocol, deployment, block_number, block_hash, parent_hash,"
-        " block_time, accounts, source, prices from raw_snapshots"
+        " block_time, accounts, source, with_logs, prices from raw_snapshots"
         " where chain_id = ? and protocol = ? and deployment = ? order by sequence",
         [deployment.chain_id, deployment.protocol, deployment.name],
     ).fetchall()
@@ -133,11 +144,12 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
             block=Block(number, block_hash, parent_hash, time),
             accounts=tuple(json.loads(accounts)),
             source=source,
+            with_logs=with_logs,
             prices={asset: int(price) for asset, price in json.loads(prices).items()},
         )
         for (
             sequence, chain_id, protocol, name, number, block_hash, parent_hash, time,
-            accounts, source, prices,
+            accounts, source, with_logs, prices,
         ) in rows
     ]  # fmt: skip
 
@@ -244,7 +256,7 @@ def _result_table(keys: list[ResultKey], first: int | None) -> pa.Table:
 
 
 def _next_id(connection: DuckDBPyConnection, table: str, column: str) -> int:
-    row = connection.execute(f"select coalesce(max({column}), 0) + 1 from {table}").fetchone()  # noqa: S608
+    row = connection.execute(f"select coalesce(max({column}), 0) + 1 from {table}").fetchone()
     assert row is not None
     return int(row[0])
 

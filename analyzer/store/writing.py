@@ -40,7 +40,7 @@ def insert(connection: DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
     """Append an Arrow table by column name."""
     connection.register("incoming", arrow)
     try:
-        connection.execute(f"insert into {table} by name select * from incoming")  # noqa: S608
+        connection.execute(f"insert into {table} by name select * from incoming")
     finally:
         connection.unregister("incoming")
 

@@ -1,0 +1,49 @@
+"""What one run of ``index`` is asked to do, and whom it tells how far it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from analyzer.chain.interface import Tag
+from analyzer.protocol import Deployment
+
+Source = Literal["logs", "state", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run: deployments of one chain, at one block.
+
+    ``from_block`` and ``to_block`` ask for history as well; ``positions`` is chosen if unset.
+    ``prices`` are the user's own, by asset, in E18.
+    """
+
+    deployments: Sequence[Deployment]
+    block: int | Tag = "latest"
+    accounts: tuple[str, ...] = ()
+    positions: Source | None = None
+    from_block: int | None = None
+    to_block: int | None = None
+    prices: Mapping[str, int] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Listens to a run; the command line shows it on a terminal."""
+
+    def stage(self, deployment: Deployment, text: str) -> None:
+        """A new stage of a deployment has begun."""
+        ...
+
+    def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:
+        """So many of the blocks to be fetched are stored, with so many logs."""
+        ...
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def stage(self, deployment: Deployment, text: str) -> None:
+        """Say nothing."""
+
+    def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:
+        """Say nothing."""

@@ -1,0 +1,51 @@
+"""Rebuilding everything normalised from the raw rows, without a network."""
+
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.indexer.history import replay
+from analyzer.indexer.plan import Progress, Silent
+from analyzer.indexer.snapshot import first_contact, rows_of, take
+from analyzer.protocol import Deployment
+from analyzer.protocols import protocols
+from analyzer.store import derived, raw_logs, raw_state
+from analyzer.store.database import open_for_writing, transaction
+from analyzer.store.deployments import remembered
+from analyzer.store.schema import create_normalised
+
+
+def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
+    """Empty the normalised tables and fill them again, in one transaction."""
+    listener = progress or Silent()
+    with open_for_writing(path) as connection:
+        deployments = remembered(connection)
+        with transaction(connection):
+            create_normalised(connection)
+            for deployment in deployments:
+                listener.stage(deployment, "replaying stored logs")
+                _replay_streams(connection, deployment)
+                listener.stage(deployment, "taking stored snapshots again")
+                _retake_snapshots(connection, deployment)
+    return deployments
+
+
+def _replay_streams(connection: DuckDBPyConnection, deployment: Deployment) -> None:
+    filters = protocols()[deployment.protocol].log_filters(deployment)
+    for stream in raw_logs.streams(connection, deployment, filters):
+        state: dict[str, object] = {}
+        for logs in raw_logs.stored_batches(connection, stream):
+            rows = replay(deployment, logs, state)
+            derived.put_events(
+                connection, deployment, logs[0].block_number, logs[-1].block_number, rows
+            )
+
+
+def _retake_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> None:
+    for raw in raw_state.raw_snapshots(connection, deployment):
+        answer = raw_state.stored_answers(connection, raw)
+        state = None
+        if raw.with_logs:
+            state = derived.state(connection, deployment, raw.block.number)
+        taken = take(deployment, first_contact(deployment, answer), raw, state, answer)
+        derived.put_snapshot(connection, deployment, raw.block.number, rows_of(deployment, taken))

@@ -1,0 +1,105 @@
+"""One run of ``index``: chain to raw to rows, each step in a transaction of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.chain.interface import Chain
+from analyzer.errors import AnalyzerError
+from analyzer.evm import Block
+from analyzer.indexer.history import follow_logs, needs_history
+from analyzer.indexer.plan import Plan, Progress, Silent, Source
+from analyzer.indexer.snapshot import first_contact, rows_of, take
+from analyzer.protocol import Deployment
+from analyzer.protocols import protocols
+from analyzer.store import derived, raw_state
+from analyzer.store.database import open_for_writing, transaction
+from analyzer.store.deployments import remember
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one deployment: its snapshot's block and size, or the error."""
+
+    deployment: Deployment
+    block: Block | None = None
+    positions: int = 0
+    accounts: int = 0
+    unknown: int = 0
+    logs: int = 0
+    complete: bool = False
+    error: AnalyzerError | None = None
+
+
+def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None) -> list[Outcome]:
+    """Index each deployment of the plan; one that fails is reported and does not stop the others.
+
+    Raises ``AnalyzerError`` where nothing can be done at all: no chain, no head, no database.
+    """
+    head = chain.block(plan.block)
+    outcomes: list[Outcome] = []
+    with open_for_writing(path) as connection:
+        for deployment in plan.deployments:
+            try:
+                outcomes.append(
+                    _index_one(chain, connection, deployment, plan, head, progress or Silent())
+                )
+            except AnalyzerError as error:
+                outcomes.append(Outcome(deployment, error=error))
+    return outcomes
+
+
+def _index_one(
+    chain: Chain,
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    plan: Plan,
+    head: Block,
+    progress: Progress,
+) -> Outcome:
+    source = _source(chain, deployment, plan)
+    progress.stage(deployment, f"checking the contracts at block {head.number:,}")
+    transcript = raw_state.Transcript(lambda requests: chain.answer(requests, head))
+    probe = first_contact(deployment, transcript)
+    with transaction(connection):
+        remember(connection, deployment)
+    history = None
+    if needs_history(deployment, plan, source):
+        history = follow_logs(chain, connection, deployment, plan, source, head, progress)
+    progress.stage(deployment, f"reading state at block {head.number:,}")
+    raw = raw_state.RawSnapshot(
+        sequence=raw_state.next_sequence(connection),
+        chain_id=deployment.chain_id,
+        protocol=deployment.protocol,
+        deployment=deployment.name,
+        block=head,
+        accounts=plan.accounts,
+        source=source,
+        with_logs=history is not None,
+        prices=dict(plan.prices),
+    )
+    snapshot = take(deployment, probe, raw, history.state if history else None, transcript)
+    with transaction(connection):
+        raw_state.store_snapshot(connection, deployment, raw, transcript.answers)
+        derived.put_snapshot(connection, deployment, head.number, rows_of(deployment, snapshot))
+    counts = snapshot.counts()
+    return Outcome(
+        deployment,
+        head,
+        counts["positions"],
+        counts["accounts"],
+        counts["unknown"],
+        history.logs if history else 0,
+        snapshot.result.complete,
+    )
+
+
+def _source(chain: Chain, deployment: Deployment, plan: Plan) -> Source:
+    """The cheapest complete way to all positions, unless the user named one."""
+    if plan.positions is not None:
+        return plan.positions
+    needs_logs = protocols()[deployment.protocol].needs_logs
+    if needs_logs and (not plan.accounts or chain.is_recorded):
+        return "logs"
+    return "state"

@@ -1,0 +1,107 @@
+"""Asking the contracts themselves: our verdicts and amounts against theirs. Nothing is written."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyzer.chain.interface import Chain
+from analyzer.errors import AnalyzerError
+from analyzer.indexer.deployments import protocol_of
+from analyzer.protocol import Comparison
+from analyzer.protocols import protocols
+from analyzer.reads import drive
+from analyzer.store import derived
+from analyzer.store.database import open_for_reading
+from analyzer.store.deployments import remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The tally of one deployment or one vectors file."""
+
+    protocol: str
+    comparison: Comparison
+    file: str | None = None
+    deployment: str | None = None
+    block_number: int | None = None
+
+    def report(self) -> dict[str, Any]:
+        """The tally as other programs read it."""
+        found = self.comparison
+        return {
+            "file": self.file,
+            "protocol": self.protocol,
+            "deployment": self.deployment,
+            "block_number": self.block_number,
+            "verdicts": found.verdicts,
+            "verdict_mismatches": found.mismatches("verdict"),
+            "values": found.values,
+            "value_mismatches": found.mismatches("value"),
+            "flips": found.flips,
+            "flip_mismatches": found.mismatches("flip"),
+            "skipped": found.skipped,
+        }
+
+
+def verify_database(chain: Chain, path: Path) -> list[Verified]:
+    """Every deployment's newest snapshot on this chain against the contracts at its block."""
+    chain_id = chain.chain_id()
+    with open_for_reading(path) as connection:
+        known = {(d.chain_id, d.protocol, d.name): d for d in remembered(connection)}
+        stored = [
+            (known[s.chain_id, s.protocol, s.deployment], s, derived.accounts(connection, s))
+            for s in derived.snapshots(connection)
+            if s.chain_id == chain_id
+        ]
+    verified: list[Verified] = []
+    for deployment, snapshot, accounts in stored:
+        block = chain.block(snapshot.block_number)
+        if block.hash != snapshot.block_hash:
+            raise AnalyzerError(
+                f"block {block.number} of {deployment.name} is not the block that was indexed "
+                f"({snapshot.block_hash}): the chain was reorganised, run `perpscope index` again"
+            )
+        comparison = drive(
+            protocols()[deployment.protocol].verify(deployment, block, accounts),
+            lambda requests, block=block: chain.answer(requests, block),  # type: ignore[misc]
+        )
+        verified.append(
+            Verified(
+                deployment.protocol,
+                comparison,
+                deployment=deployment.name,
+                block_number=block.number,
+            )
+        )
+    return verified
+
+
+def verify_vectors(paths: Sequence[Path]) -> list[Verified]:
+    """Files of recorded contract answers; each names its protocol."""
+    return [_verify_file(path) for path in paths]
+
+
+def _verify_file(path: Path) -> Verified:
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8") as file:
+            document = json.load(file)
+        name = str(document["protocol"])
+    except FileNotFoundError as error:
+        raise AnalyzerError(f"there is no vectors file at {path}: check the path") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise AnalyzerError(
+            f"{path.name} cannot be read as vectors ({error!r}): it must be JSON that names its "
+            "`protocol`"
+        ) from error
+    protocol = protocol_of(name, path.name)
+    try:
+        comparison = protocol.verify_vectors(document)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise AnalyzerError(
+            f"{path.name} is not a vectors file that {name} can read ({error!r})"
+        ) from error
+    return Verified(name, comparison, file=path.name)
