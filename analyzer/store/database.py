@@ -1,10 +1,10 @@
 """Opening a database file: one writer at a time, one transaction per step, clear refusals."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -62,6 +62,14 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     connection.commit()
 
 
+def first(
+    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] = ()
+) -> tuple[Any, ...] | None:
+    """The first row. DuckDB refuses other work while a result is unread, so it is read whole."""
+    rows = connection.execute(sql, list(values)).fetchall()
+    return rows[0] if rows else None
+
+
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = (
         {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
@@ -107,13 +115,12 @@ def _close(connection: DuckDBPyConnection) -> None:
 
 
 def _is_empty(connection: DuckDBPyConnection) -> bool:
-    found = connection.execute("select count(*) from duckdb_tables()").fetchone()
-    return found is not None and found[0] == 0
+    return first(connection, "select count(*) from duckdb_tables()") == (0,)
 
 
 def _check_version(connection: DuckDBPyConnection, path: Path) -> None:
     try:
-        row = connection.execute("select schema_version, written_by from meta").fetchone()
+        row = first(connection, "select schema_version, written_by from meta")
     except duckdb.CatalogException as error:
         raise AnalyzerError(
             f"{path.name} is a DuckDB file but not a perpscope database: name another with --db"
