@@ -1,5 +1,6 @@
 """Accounts as a user names them: addresses, ENS names, files of them, or stdin."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def resolve_accounts(named: Sequence[str], mainnet_rpc_url: str | None) -> tuple
 
 def _expand(text: str) -> Iterator[str]:
     if text == "-":
-        yield from _lines(click.get_text_stream("stdin").read())
+        yield from _lines(sys.stdin.read())
     elif not text.startswith("0x") and Path(text).is_file():
         try:
             yield from _lines(Path(text).read_text(encoding="utf-8"))

@@ -1,10 +1,10 @@
 """Opening the chain that a command line names, and the deployments that it brings along."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer.chain import open_chain
+from analyzer.chain import Settings, open_chain
 from analyzer.chain.interface import Chain
 from analyzer.cli.config import Config
 from analyzer.errors import AnalyzerError
@@ -12,13 +12,23 @@ from analyzer.indexer.deployments import deployment_of, known_deployments, selec
 from analyzer.protocol import Deployment
 
 
-def connect(urls: Sequence[str], chain_id: int | None, record: Path | None = None) -> Chain:
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """How the node is spoken to, from the options that were given."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def connect(
+    urls: Sequence[str],
+    chain_id: int | None,
+    settings: Settings | None = None,
+    record: Path | None = None,
+) -> Chain:
     """The chain, after checking that it is the one the user meant."""
     if not urls:
         raise AnalyzerError(
             "no node is named: set --rpc-url or ETH_RPC_URL, or try `perpscope demo` without one"
         )
-    chain = open_chain(urls, record=record)
+    chain = open_chain(urls, settings=settings, record=record)
     if chain_id is not None and chain.chain_id() != chain_id:
         found = chain.chain_id()
         chain.close()

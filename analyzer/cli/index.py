@@ -8,8 +8,8 @@ import click
 from analyzer.chain.interface import Tag
 from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config
-from analyzer.cli.connect import connect, deployments_for
-from analyzer.cli.options import db_option, rpc_option, scope_options
+from analyzer.cli.connect import connect, deployments_for, settings_of
+from analyzer.cli.options import db_option, node_options, scope_options
 from analyzer.cli.progress import TerminalProgress
 from analyzer.errors import AnalyzerError
 from analyzer.indexer.plan import Plan, Source
@@ -20,7 +20,7 @@ from analyzer.units import parse_decimal
 
 
 @click.command()
-@rpc_option
+@node_options
 @db_option
 @scope_options
 @click.option(
@@ -50,6 +50,7 @@ from analyzer.units import parse_decimal
 @click.pass_obj
 def index(
     config: Config,
+    /,
     rpc_url: Sequence[str],
     db: Path,
     account: Sequence[str],
@@ -64,6 +65,7 @@ def index(
     prices: Sequence[str],
     record: Path | None,
     is_rebuild: bool,
+    **node: float | None,
 ) -> int:
     r"""Read positions, oracle prices and funding from a chain into the database.
 
@@ -81,7 +83,7 @@ def index(
             rebuilt = rebuild(db, progress)
         _say(config, f"rebuilt {len(rebuilt)} deployments in {db}")
         return 0
-    opened = connect(rpc_url, chain, record)
+    opened = connect(rpc_url, chain, settings_of(node), record)
     try:
         plan = Plan(
             deployments=deployments_for(opened, config, protocol, deployment),

@@ -19,14 +19,47 @@ db_option = click.option(
     help="The database file.",
 )
 
-rpc_option = click.option(
-    "--rpc-url",
-    "rpc_url",
-    multiple=True,
-    metavar="URL",
-    envvar=["PERPSCOPE_RPC_URL", "ETH_RPC_URL"],
-    help="A node (http, ws or an IPC path) or recording:FILE. A secret: never printed or stored.",
-)
+
+def node_options(command: Command) -> Command:
+    """``--rpc-url`` and how patiently, how fast and how much at once the node is asked."""
+    for option in reversed(
+        (
+            click.option(
+                "--rpc-url",
+                multiple=True,
+                metavar="URL",
+                envvar=["PERPSCOPE_RPC_URL", "ETH_RPC_URL"],
+                help="A node (http, ws or an IPC path) or recording:FILE. A secret: never printed.",
+            ),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="SECONDS",
+                help="How long one request may take [default: 30].",
+            ),
+            click.option(
+                "--max-attempts",
+                type=click.IntRange(1),
+                metavar="N",
+                help="How often one question is put to the node [default: 5].",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="How many requests are under way at once [default: 4].",
+            ),
+            click.option(
+                "--requests-per-second",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="N",
+                help="The node's rate limit [default: none].",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
 
 mainnet_option = click.option(
     "--mainnet-rpc-url",

@@ -7,16 +7,18 @@ from pathlib import Path
 import click
 
 from analyzer.cli.config import Config
-from analyzer.cli.connect import connect
-from analyzer.cli.options import db_option, rpc_option
+from analyzer.cli.connect import connect, settings_of
+from analyzer.cli.options import db_option, node_options
 from analyzer.indexer.verify import Verified, verify_database, verify_vectors
 
 SHOWN_DIFFERENCES = 20
 
 
 @click.command()
-@rpc_option
+@node_options
 @db_option
+@click.option("--protocol", multiple=True, metavar="NAME", help="Repeatable.")
+@click.option("--deployment", multiple=True, metavar="NAME", help="Repeatable.")
 @click.option("--chain", type=int, metavar="ID", help="The chain's id.")
 @click.option(
     "--vectors",
@@ -29,12 +31,16 @@ SHOWN_DIFFERENCES = 20
 @click.pass_obj
 def verify(
     config: Config,  # noqa: ARG001
+    /,
     rpc_url: Sequence[str],
     db: Path,
+    protocol: Sequence[str],
+    deployment: Sequence[str],
     chain: int | None,
     vectors: Sequence[Path],
     more: Sequence[Path],
     format_name: str | None,
+    **node: float | None,
 ) -> int:
     r"""Ask the contracts themselves at the snapshot's block and compare, integer for integer.
 
@@ -51,9 +57,9 @@ def verify(
     if vectors:
         verified = verify_vectors([*vectors, *more])
     else:
-        opened = connect(rpc_url, chain)
+        opened = connect(rpc_url, chain, settings_of(node))
         try:
-            verified = verify_database(opened, db)
+            verified = verify_database(opened, db, protocol, deployment)
         finally:
             opened.close()
     if format_name == "json":
