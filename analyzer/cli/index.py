@@ -99,15 +99,14 @@ def index(
     finally:
         opened.close()
     for outcome in outcomes:
-        _report(config, outcome)
+        if outcome.error is None:
+            _report(config, outcome)
+    _report_errors(outcomes)
     return 2 if any(outcome.error for outcome in outcomes) else 0
 
 
 def _report(config: Config, outcome: Outcome) -> None:
     name = f"{outcome.deployment.protocol} {outcome.deployment.name}"
-    if outcome.error is not None:
-        click.echo(f"error: {name}: {outcome.error}", err=True)
-        return
     assert outcome.block is not None
     unknown = f", {outcome.unknown:,} unknown" if outcome.unknown else ""
     partly = "" if outcome.complete else "; INCOMPLETE, see `perpscope check data_quality`"
@@ -116,6 +115,17 @@ def _report(config: Config, outcome: Outcome) -> None:
         f"{name}: block {outcome.block.number:,}, {outcome.positions:,} open positions{unknown}, "
         f"{outcome.logs:,} new logs{partly}",
     )
+
+
+def _report_errors(outcomes: Sequence[Outcome]) -> None:
+    """Each error once, with all the deployments that it stopped."""
+    stopped: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.error is not None:
+            name = f"{outcome.deployment.protocol} {outcome.deployment.name}"
+            stopped.setdefault(str(outcome.error), []).append(name)
+    for error, names in stopped.items():
+        click.echo(f"error: {', '.join(names)}: {error}", err=True)
 
 
 def _say(config: Config, text: str) -> None:

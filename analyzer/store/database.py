@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
 
 PID: Final = re.compile(r"PID (\d+)")
+DISK_ERRORS: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -29,10 +30,10 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
                 connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
         _check_version(connection, path)
         yield connection
-    except duckdb.IOException as error:
+    except DISK_ERRORS as error:
         raise _disk_error(path, error) from error
     finally:
-        _close(connection)
+        _close(connection, path)
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
         connection.execute("set lock_configuration = true")
         yield connection
     finally:
-        _close(connection)
+        _close(connection, path)
 
 
 @contextmanager
@@ -57,7 +58,8 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.TransactionException):  # a failed write has already ended it
+            connection.rollback()
         raise
     connection.commit()
 
@@ -107,11 +109,11 @@ def _disk_error(path: Path, error: Exception) -> AnalyzerError:
     )
 
 
-def _close(connection: DuckDBPyConnection) -> None:
+def _close(connection: DuckDBPyConnection, path: Path) -> None:
     try:
         connection.close()
     except duckdb.Error as error:
-        raise AnalyzerError(f"the database could not be closed cleanly ({error})") from error
+        raise _disk_error(path, error) from error
 
 
 def _is_empty(connection: DuckDBPyConnection) -> bool:
