@@ -1,5 +1,6 @@
 """`perpscope demo`: the whole way, on recorded chains that come along."""
 
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.resources import as_file
@@ -63,7 +64,7 @@ def demo(config: Config, output_dir: Path) -> int:
         now = max(snapshot.block_time for snapshot in derived.snapshots(connection))
         moment = datetime.fromtimestamp(now, UTC)
         results = run_all(connection, findings, Asked({}), Filters(), moment)
-    write([result for result in results if result.rows], "table", None)
+    write([result for result in results if result.rows], "table", sys.stdout)
     exports = output_dir / "exports"
     written = export_all(
         db, exports, list(queries.values()), Asked({}), Filters(), FORMATS, talk=-1, now=moment

@@ -14,7 +14,7 @@ from analyzer.cli.config import Config
 from analyzer.cli.options import block_option, db_option, mainnet_option, queries_option
 from analyzer.cli.querying import Asked, open_as_of, run_all
 from analyzer.errors import AnalyzerError
-from analyzer.exports import printable
+from analyzer.exports.text import neutral
 from analyzer.findings import Filters, Query, load
 from analyzer.protocol import Line, StoredAccount
 from analyzer.protocols import protocols
@@ -145,8 +145,8 @@ def _query(query: Query) -> Explained:
 def _print(one: Explained, *, first: bool) -> None:
     if not first:
         click.echo()
-    click.echo(printable(one.heading))
+    click.echo(neutral(one.heading))
     width = max((len(line.name) for line in one.lines), default=0)
     for line in one.lines:
         meaning = f"  # {line.meaning}" if line.meaning else ""
-        click.echo(f"  {line.name:<{width}}  {printable(line.value)}{printable(meaning)}")
+        click.echo(f"  {line.name:<{width}}  {neutral(line.value)}{neutral(meaning)}")

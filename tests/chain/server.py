@@ -102,6 +102,7 @@ class RecordingServer:
     """Serves from ``with`` on; ``url`` is where. ``calls`` holds every (method, params) answered."""
 
     def __init__(self, recording: Path, manners: Manners | None = None, path: str = "/") -> None:
+        """``path`` is the URL's, to which the server pays no heed."""
         self.manners = manners or Manners()
         self.calls: list[tuple[str, Any]] = []
         self.posts = 0
@@ -365,19 +366,20 @@ def _error(request_id: int | None, error: dict) -> dict:
     return {"jsonrpc": "2.0", "id": request_id, "error": error}
 
 
-PAGE = b"<html>Welcome</html>"
-NOTICES: Mapping[str, tuple[int, bytes]] = {
-    "429": (429, b"slow down"),
-    "429 date": (429, b"slow down"),
-    "429 hint": (429, b'{"id": null, "error": {"code": -32005, "message": "project ID request rate '
-                 b'exceeded", "data": {"see": "docs", "rate": {"backoff_seconds": 7}}}}'),
-    "500": (500, b"<html>Internal Server Error</html>"),
-    "page": (200, PAGE),
-    "quota": (429, b'{"id": null, "error": {"code": 429, "message": "Monthly capacity limit '
-              b'exceeded."}}'),
-    "unauthorized": (401, b'{"message": "Unauthorized"}'),
-    "not an object": (200, b"[1, 2]"),
-}  # fmt: skip
+RATE = {"see": "docs", "rate": {"backoff_seconds": 7, "allowed_rps": 1}}
+NOTICES: Mapping[str, tuple[int, Any]] = {
+    "429": (429, "slow down"),
+    "429 date": (429, "slow down"),
+    "429 hint": (
+        429,
+        {"code": -32005, "message": "project ID request rate exceeded", "data": RATE},
+    ),
+    "500": (500, "<html>Internal Server Error</html>"),
+    "page": (200, "<html>Welcome</html>"),
+    "quota": (429, {"code": 429, "message": "Monthly capacity limit exceeded."}),
+    "unauthorized": (401, {"code": 401, "message": "Unauthorized"}),
+    "not an object": (200, "[1, 2]"),
+}
 RETRY_AFTER = {"429": "7", "429 date": "Wed, 01 Jan 2020 00:00:00 GMT"}
 FAULTS = (*NOTICES, "drop", "hang", "truncate", "wrong id", "no result")
 
@@ -409,7 +411,9 @@ def _handler_of(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
                     server.hang()
                 self.close_connection = True
             elif fault in NOTICES:
-                self._send(*NOTICES[fault], RETRY_AFTER.get(fault))
+                status, notice = NOTICES[fault]
+                text = notice if isinstance(notice, str) else json.dumps(_error(None, notice))
+                self._send(status, text.encode(), RETRY_AFTER.get(fault))
             else:
                 status, answer = server.respond(request)
                 whole = json.dumps(answer).encode()

@@ -1,0 +1,247 @@
+"""A fault that passes costs a retry; one that stays is one sentence that says what to do."""
+
+import pytest
+
+from analyzer.chain.settings import Settings
+from analyzer.errors import AnalyzerError
+from analyzer.evm import LogFilter
+from tests.chain.conftest import VAULT
+from tests.chain.server import FAULTS, Manners
+
+PASSING = [fault for fault in FAULTS if fault not in ("quota",)]
+VAULT_LOGS = [LogFilter((VAULT,))]
+
+
+def run(chain, calls):
+    """A little of everything that is asked of a chain."""
+    head = chain.block("latest")
+    logs = [log for batch in chain.logs(VAULT_LOGS, 0, 600) for log in batch.logs]
+    return chain.chain_id(), head, logs, chain.answer(calls[:300], head)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_at_any_request_changes_nothing(node, recorded, calls, fault):
+    """Request 0 is a header, then come logs with their headers, the chain id, code, a multicall."""
+    expected = run(recorded, calls)
+    settings = {"timeout": 0.4, "log_window": 200, "concurrency": 1}
+    quiet = node(**settings)
+    assert run(quiet.chain, calls) == expected
+    for number in range(quiet.server.posts):
+        opened = node(Manners(faults={number: fault}), **settings)
+        assert run(opened.chain, calls) == expected, number
+        assert opened.server.posts > quiet.server.posts or fault == "hang"
+
+
+def test_many_faults_at_once_change_nothing(node, recorded, calls):
+    kinds = ["drop", "429", "500", "truncate", "wrong id", "no result", "page", "429 hint"]
+    faults = {3 * n + 1: kinds[n % len(kinds)] for n in range(12)}
+    manners = Manners(max_range=50, max_logs=40, faults=faults, batches=False, multicall=False)
+    assert run(node(manners).chain, calls) == run(recorded, calls)
+
+
+@pytest.mark.parametrize("fault", ["429", "429 hint"])
+def test_the_pause_that_a_provider_asks_for_is_kept(node, fault):
+    opened = node(Manners(faults={0: fault}))
+    assert opened.chain.chain_id() == 31337
+    assert sum(opened.waits) == pytest.approx(7, abs=0.5)
+
+
+def test_a_retry_date_that_has_passed_is_no_pause(node):
+    opened = node(Manners(faults={0: "429 date"}))
+    assert opened.chain.chain_id() == 31337
+    assert sum(opened.waits) < 0.1
+
+
+def test_a_pause_longer_than_our_patience_is_an_error(node):
+    opened = node(Manners(faults={0: "429"}), max_wait=5.0)
+    with pytest.raises(AnalyzerError, match="keeps limiting the rate of requests"):
+        opened.chain.chain_id()
+
+
+def test_a_rate_is_kept(node):
+    opened = node(requests_per_second=1.0)
+    for number in range(5):
+        opened.chain.block(number)
+    assert len(opened.waits) >= 4
+
+
+ALWAYS = {
+    "hang": r"^127\.0\.0\.1 hangs on its chain id \(no answer within 0\.2 s\): .*RPC URL$",
+    "drop": r"^127\.0\.0\.1 keeps failing on its chain id \(the connection was dropped\): .*$",
+    "page": r"with a web page instead of JSON: check that the RPC URL leads to a JSON-RPC endpoint",
+    "truncate": "with JSON that is cut short or damaged",
+    "wrong id": "with the answer to another request",
+    "no result": "with neither a result nor an error",
+    "not an object": "answered its chain id with JSON",
+    "500": "keeps failing on its chain id",
+    "429": "keeps limiting the rate of requests",
+    "quota": r'quota is used up \("Monthly capacity limit exceeded\."\): wait until it renews',
+    "unauthorized": r'refuses access \("Unauthorized"\): check the key in the RPC URL',
+}
+
+
+@pytest.mark.parametrize("fault", ALWAYS)
+def test_a_fault_that_stays_is_one_sentence_with_a_cure(node, fault):
+    opened = node(Manners(faults=dict.fromkeys(range(99), fault)), timeout=0.2)
+    with pytest.raises(AnalyzerError, match=ALWAYS[fault]) as raised:
+        opened.chain.chain_id()
+    assert "\n" not in str(raised.value)
+    assert 1 <= opened.server.posts <= 2 * Settings().max_attempts
+
+
+def test_a_used_up_quota_is_not_asked_again(node):
+    opened = node(Manners(faults=dict.fromkeys(range(99), "quota")))
+    with pytest.raises(AnalyzerError):
+        opened.chain.chain_id()
+    assert opened.server.posts == 1
+
+
+def test_a_dead_node_is_told_soon(node):
+    opened = node()
+    opened.server.__exit__()
+    opened.server.__class__.__exit__ = opened.server.__class__.__exit__
+    with pytest.raises(
+        AnalyzerError, match=r"cannot be reached \(the connection is refused\): check"
+    ):
+        opened.chain.chain_id()
+    assert len(opened.waits) == 1
+
+
+def test_a_node_without_the_history_is_named(node):
+    chain = node(Manners(first_log_block=500)).chain
+    with pytest.raises(
+        AnalyzerError, match=r"does not hold the history .*logs of blocks 0 to 900 .*start"
+    ):
+        list(chain.logs(VAULT_LOGS, 0, 900))
+
+
+def test_a_node_without_old_state_is_named(node, head, calls):
+    chain = node(Manners(first_state_block=9_999)).chain
+    with pytest.raises(AnalyzerError, match=r"does not hold the state .*block 3131 .*archive node"):
+        chain.answer(calls[:20], head)
+
+
+def test_logs_beyond_the_head_are_no_empty_answer(node):
+    chain = node().chain
+    with pytest.raises(
+        AnalyzerError, match="does not know the block of logs of blocks 3000 to 4000"
+    ):
+        list(chain.logs(VAULT_LOGS, 3_000, 4_000))
+
+
+def test_a_node_that_silently_answers_beyond_its_head_is_noticed(node):
+    def generous(method, params):
+        return [] if method == "eth_getLogs" else None
+
+    chain = node(Manners(answer=generous)).chain
+    with pytest.raises(AnalyzerError, match="does not know the block of"):
+        list(chain.logs(VAULT_LOGS, 3_000, 4_000))
+
+
+def test_disabled_logs_are_told_from_a_limit(node):
+    opened = node(Manners(logs_disabled=True), concurrency=1)
+    with pytest.raises(AnalyzerError, match=r'even for one block \("limit exceeded"\): .*disabled'):
+        list(opened.chain.logs(VAULT_LOGS, 0, 3_000))
+    assert opened.server.posts < 20
+
+
+def test_too_many_logs_in_a_block_without_receipts_is_an_error(node, recorded):
+    busiest = max(recorded._logs, key=lambda log: log.log_index)
+    chain = node(Manners(max_logs=0, receipts=False)).chain
+    with pytest.raises(AnalyzerError, match="does not offer logs of blocks"):
+        list(
+            chain.logs([LogFilter((busiest.address,))], busiest.block_number, busiest.block_number)
+        )
+
+
+def test_a_request_that_is_not_recorded_names_itself(node, head, calls):
+    from dataclasses import replace  # noqa: PLC0415
+
+    unknown = replace(calls[0], data=b"\x01\x02\x03\x04")
+    chain = node(Manners(multicall=False)).chain
+    with pytest.raises(AnalyzerError, match=r"eth_call 0x01020304 to 0x.* at block 3131"):
+        chain.answer([unknown], head)
+
+
+GOOD_LOG = {
+    "address": VAULT, "topics": ["0x" + "01" * 32], "data": "0x", "blockNumber": "0x5",
+    "blockHash": "0x" + "05" * 32, "transactionHash": "0x" + "02" * 32, "transactionIndex": "0x0",
+    "logIndex": "0x0",
+}  # fmt: skip
+
+BAD_LOGS = {
+    "another block": [GOOD_LOG | {"blockNumber": "0x63"}],
+    "another address": [GOOD_LOG | {"address": "0x" + "99" * 20}],
+    "twice": [GOOD_LOG, GOOD_LOG],
+    "removed": [GOOD_LOG | {"removed": True}],
+    "another hash": [GOOD_LOG],
+    "two hashes": [GOOD_LOG, GOOD_LOG | {"logIndex": "0x1", "blockHash": "0x" + "06" * 32}],
+    "no data": [{k: v for k, v in GOOD_LOG.items() if k != "data"}],
+    "odd data": [GOOD_LOG | {"data": "0x123"}],
+    "no hex": [GOOD_LOG | {"data": "0xzz"}],
+    "short topic": [GOOD_LOG | {"topics": ["0x01"]}],
+    "five topics": [GOOD_LOG | {"topics": ["0x" + "01" * 32] * 5}],
+    "topics in one": [GOOD_LOG | {"topics": "0x" + "01" * 32}],
+    "a number": [GOOD_LOG | {"blockNumber": 5}],
+    "a huge number": [GOOD_LOG | {"logIndex": "0x" + "f" * 64}],
+    "a negative number": [GOOD_LOG | {"logIndex": "0x-1"}],
+    "a log of text": ["log"],
+    "text": "logs",
+    "an object": {},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_LOGS)
+def test_logs_that_cannot_be_true_are_refused(node, bad):
+    def lie(method, params):
+        return BAD_LOGS[bad] if method == "eth_getLogs" else None
+
+    opened = node(Manners(answer=lie))
+    with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered logs of blocks 5 to 5 with "):
+        list(opened.chain.logs(VAULT_LOGS, 5, 5))
+    assert opened.server.counts["eth_getLogs"] == Settings().max_attempts
+
+
+def test_logs_that_were_false_once_are_asked_for_again(node, recorded):
+    left = [BAD_LOGS["another hash"]]
+
+    def lie(method, params):
+        return left.pop() if method == "eth_getLogs" and left else None
+
+    (batch,) = node(Manners(answer=lie)).chain.logs(VAULT_LOGS, 5, 5)
+    (expected,) = recorded.logs(VAULT_LOGS, 5, 5)
+    assert batch.logs == expected.logs
+
+
+BAD_BLOCKS = [{}, [], "0x1", {"number": "0x1"}, 7]
+
+
+@pytest.mark.parametrize("bad", BAD_BLOCKS, ids=repr)
+def test_headers_that_cannot_be_true_are_refused(node, bad):
+    opened = node(Manners(answer=lambda method, params: bad if "Block" in method else None))
+    for which in (1, "latest", "finalized"):
+        with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered .*JSON-RPC endpoint"):
+            opened.chain.block(which)
+
+
+def test_another_block_than_asked_for_is_refused(node, recorded):
+    raw = node().server.chain.header(7)
+    opened = node(Manners(answer=lambda method, params: raw if "Block" in method else None))
+    with pytest.raises(AnalyzerError, match="answered block 8 with block 7 instead of 8"):
+        opened.chain.block(8)
+
+
+@pytest.mark.parametrize("bad", [7, "31337", "0x", [], {}])
+def test_a_chain_id_that_is_none_is_refused(node, bad):
+    opened = node(Manners(answer=lambda method, params: bad if method == "eth_chainId" else None))
+    with pytest.raises(AnalyzerError, match="answered its chain id with .* as a chain id"):
+        opened.chain.chain_id()
+
+
+@pytest.mark.parametrize("bad", ["0x1", 5, [], {}, "data"])
+def test_answers_to_calls_that_are_none_are_refused(node, head, calls, bad):
+    opened = node(
+        Manners(multicall=False, answer=lambda m, params: bad if m == "eth_call" else None)
+    )
+    with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered eth_call"):
+        opened.chain.answer(calls[:3], head)
