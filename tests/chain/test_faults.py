@@ -6,9 +6,9 @@ from analyzer.chain.settings import Settings
 from analyzer.errors import AnalyzerError
 from analyzer.evm import LogFilter
 from tests.chain.conftest import VAULT
-from tests.chain.server import FAULTS, Manners
+from tests.chain.manners import FAULTS, Manners
 
-PASSING = [fault for fault in FAULTS if fault not in ("quota",)]
+PASSING = [fault for fault in FAULTS if fault != "quota"]
 VAULT_LOGS = [LogFilter((VAULT,))]
 
 
@@ -98,8 +98,7 @@ def test_a_used_up_quota_is_not_asked_again(node):
 
 def test_a_dead_node_is_told_soon(node):
     opened = node()
-    opened.server.__exit__()
-    opened.server.__class__.__exit__ = opened.server.__class__.__exit__
+    opened.server.stop()
     with pytest.raises(
         AnalyzerError, match=r"cannot be reached \(the connection is refused\): check"
     ):
@@ -218,7 +217,7 @@ BAD_BLOCKS = [{}, [], "0x1", {"number": "0x1"}, 7]
 
 @pytest.mark.parametrize("bad", BAD_BLOCKS, ids=repr)
 def test_headers_that_cannot_be_true_are_refused(node, bad):
-    opened = node(Manners(answer=lambda method, params: bad if "Block" in method else None))
+    opened = node(Manners(answer=lambda method, _: bad if "Block" in method else None))
     for which in (1, "latest", "finalized"):
         with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered .*JSON-RPC endpoint"):
             opened.chain.block(which)
@@ -226,22 +225,22 @@ def test_headers_that_cannot_be_true_are_refused(node, bad):
 
 def test_another_block_than_asked_for_is_refused(node, recorded):
     raw = node().server.chain.header(7)
-    opened = node(Manners(answer=lambda method, params: raw if "Block" in method else None))
+    opened = node(Manners(answer=lambda method, _: raw if "Block" in method else None))
     with pytest.raises(AnalyzerError, match="answered block 8 with block 7 instead of 8"):
         opened.chain.block(8)
 
 
 @pytest.mark.parametrize("bad", [7, "31337", "0x", [], {}])
 def test_a_chain_id_that_is_none_is_refused(node, bad):
-    opened = node(Manners(answer=lambda method, params: bad if method == "eth_chainId" else None))
-    with pytest.raises(AnalyzerError, match="answered its chain id with .* as a chain id"):
+    opened = node(Manners(answer=lambda method, _: bad if method == "eth_chainId" else None))
+    with pytest.raises(AnalyzerError, match=r"answered its chain id with .* as a chain id"):
         opened.chain.chain_id()
 
 
 @pytest.mark.parametrize("bad", ["0x1", 5, [], {}, "data"])
 def test_answers_to_calls_that_are_none_are_refused(node, head, calls, bad):
     opened = node(
-        Manners(multicall=False, answer=lambda m, params: bad if m == "eth_call" else None)
+        Manners(multicall=False, answer=lambda method, _: bad if method == "eth_call" else None)
     )
     with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered eth_call"):
         opened.chain.answer(calls[:3], head)

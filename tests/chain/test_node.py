@@ -9,7 +9,8 @@ from analyzer.chain import open_chain
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Call, LogFilter, Slot
 from tests.chain.conftest import RECORDING, VAULT
-from tests.chain.server import MULTICALL3, RANGE_WORDINGS, RESULT_WORDINGS, Manners
+from tests.chain.manners import RANGE_WORDINGS, RESULT_WORDINGS, Manners
+from tests.chain.server import MULTICALL3
 
 LOG_MANNERS = {
     "none": Manners(),

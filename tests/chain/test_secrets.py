@@ -13,7 +13,8 @@ from analyzer.chain.settings import Settings
 from analyzer.errors import AnalyzerError
 from analyzer.evm import LogFilter
 from tests.chain.conftest import RECORDING, VAULT
-from tests.chain.server import FAULTS, Manners, RecordingServer
+from tests.chain.manners import FAULTS, Manners
+from tests.chain.server import RecordingServer
 
 MARKER = "mARk3rs3crEt"
 PATH = f"/v3/{MARKER}?key={MARKER}q"
@@ -72,15 +73,12 @@ def test_the_test_would_notice():
 
 @pytest.mark.parametrize(
     "url",
-    [f"http://{MARKER}", f"ftp://x/{MARKER}", f"rpc.example.com/{MARKER}", f"/{MARKER}.ipc",
+    [f"ftp://x/{MARKER}", f"rpc.example.com/{MARKER}", f"/{MARKER}.ipc",
      f"http://[{MARKER}", f"https://h:{MARKER}/", f"{MARKER}"],
 )  # fmt: skip
 def test_an_url_that_cannot_be_used_is_not_repeated(url):
     with pytest.raises(AnalyzerError) as raised:
-        chain = open_chain([url], settings=Settings(max_attempts=1, sleep=lambda _: None))
-        if url == f"http://{MARKER}":
-            chain.close()
-            raise AnalyzerError("a plain host may be named")
+        open_chain([url])
     assert MARKER not in everything_about(raised.value)
 
 

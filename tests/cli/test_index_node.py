@@ -72,9 +72,7 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RUDE)
-def test_the_database_is_the_same_whatever_the_nodes_manners(
-    configured, tmp_path, expected, name
-):
+def test_the_database_is_the_same_whatever_the_nodes_manners(configured, tmp_path, expected, name):
     with RecordingServer(GMX_V1_RECORDING, RUDE[name]) as server:
         ran = configured("index", "--rpc-url", server.url)
     assert (ran.code, ran.out) == (0, ""), ran.err
@@ -82,9 +80,7 @@ def test_the_database_is_the_same_whatever_the_nodes_manners(
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_the_database_is_the_same_whatever_goes_wrong_once(
-    configured, tmp_path, expected, name
-):
+def test_the_database_is_the_same_whatever_goes_wrong_once(configured, tmp_path, expected, name):
     manners = Manners(faults=FAULTY[name], retry_after=0)
     with RecordingServer(GMX_V1_RECORDING, manners) as server:
         ran = configured("index", "--rpc-url", server.url, "--timeout", "1")

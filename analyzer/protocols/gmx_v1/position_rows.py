@@ -135,7 +135,7 @@ def _reason(stored: Assessed | Unknown, executable: Assessed | Unknown) -> str |
             return assessed.reason
         if state_of(assessed) == UNKNOWN:
             said = {name: verdict.state for name, verdict in assessed.verdicts.items()}
-            return f"variant B and C disagree (validateLiquidation {said['B']} and {said['C']})"
+            return f"variants B and C disagree: validateLiquidation {said['B']} and {said['C']}"
         reasons = [v.reason for v in assessed.verdicts.values() if v.reason]
         if reasons and assessed is executable:
             return reasons[0]

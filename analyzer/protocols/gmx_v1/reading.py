@@ -189,7 +189,8 @@ def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) ->
 
 def _rounds(got: Readings) -> dict[Any, Read]:
     """The newest round of each feed, for its time, and the older ones that are sampled."""
-    samples = min(max(got.get("VaultPriceFeed", "priceSampleSpace") or 1, 1), MOST_SAMPLES)
+    samples = got.get("VaultPriceFeed", "priceSampleSpace") or 1
+    samples = samples if samples <= MOST_SAMPLES else 1
     questions: dict[Any, Read] = {}
     for token, feed in _feeds(got):
         latest = got.get("PriceFeed", "latestRound", token) or 0
