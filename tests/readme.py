@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +24,14 @@ CHAINS = {
 def run(*arguments: str) -> str:
     """What a command prints to stdout."""
     out, err = io.StringIO(), io.StringIO()
+    code = None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main(arguments)
         except SystemExit as exited:
-            assert exited.code in (0, 1), err.getvalue()
+            code = exited.code
+    if code not in (0, 1):
+        raise RuntimeError(f"perpscope {' '.join(arguments)} failed: {err.getvalue()}")
     return out.getvalue()
 
 
@@ -39,57 +43,61 @@ def demo_folder():
         yield Path(folder), printed.replace(folder, "perpscope-demo")
 
 
-def block(command: str, lines: Sequence[str]) -> None:
-    """Print a console block."""
-    print("\n```console")
-    print(f"$ {command}")
-    print("\n".join(line.rstrip() for line in lines))
-    print("```\n")
+def block(command: str, lines: Sequence[str]) -> str:
+    """A console block."""
+    return "\n".join(
+        ["", "```console", f"$ {command}", *(line.rstrip() for line in lines), "```", ""]
+    )
 
 
-def demo() -> None:
-    """The demo's output."""
+def table(*rows: Sequence[object]) -> str:
+    """A Markdown table; the first row is its head."""
+    head, *rest = (f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join(["", head, "|---" * len(rows[0]) + "|", *rest, ""])
+
+
+def demo() -> str:
+    """The demo's most serious findings."""
     with demo_folder() as (_, printed):
-        block("perpscope demo", printed.rstrip().splitlines())
+        serious, *_ = printed.split("\nMEDIUM")
+        exports = [line for line in printed.splitlines() if " files (" in line]
+        return block("perpscope demo", [*serious.splitlines(), "...", *exports])
 
 
-def explain() -> None:
+def explain() -> str:
     """One position's arithmetic, line by line."""
     with demo_folder() as (folder, _):
         db = str(folder / "demo.duckdb")
-        rows = run("check", "near_liquidation", "--db", db, "--format", "csv").splitlines()
-        identifier = rows[1].split(",")[0]
+        found = run("check", "near_liquidation", "--db", db, "--format", "jsonl").splitlines()
+        identifier = json.loads(found[0])["id"]
         lines = run("explain", identifier, "--db", db).splitlines()
-        block(f"perpscope explain {identifier}", lines)
+        arithmetic = lines[lines.index("") + 1 :]
+        shown = next(n for n, line in enumerate(arithmetic) if line.startswith("  stored"))
+        return block(f"perpscope explain {identifier}", ["...", *arithmetic[:shown], "..."])
 
 
-def findings() -> None:
-    """The findings there are."""
-    print("\n| finding | severity | what it tells |\n|---|---|---|")
-    for query in load().values():
-        if query.is_finding:
-            print(f"| `{query.name}` | {query.severity} | {query.summary} |")
-    print("\n| report | what it shows |\n|---|---|")
-    for query in load().values():
-        if not query.is_finding:
-            print(f"| `{query.name}` | {query.summary} |")
-    print()
+def findings() -> str:
+    """The findings and reports there are."""
+    queries = load().values()
+    found = [(f"`{q.name}`", q.severity, q.summary) for q in queries if q.is_finding]
+    reports = [(f"`{q.name}`", q.summary) for q in queries if not q.is_finding]
+    return table(("finding", "severity", "what it tells"), *found) + table(
+        ("report", "what it shows"), *reports
+    )
 
 
-def coverage() -> None:
+def coverage() -> str:
     """Protocols and where they are read without further configuration."""
-    print("\n| protocol | official deployments | forks that come along |\n|---|---|---|")
+    rows = []
     for protocol in protocols().values():
         deployments = protocol.deployments()
-        official = [f"{CHAINS.get(d.chain_id, d.chain_id)}" for d in deployments if d.official]
+        official = [str(CHAINS.get(d.chain_id, d.chain_id)) for d in deployments if d.official]
         forks = sum(not d.official for d in deployments)
-        print(f"| {protocol.title} | {', '.join(official)} | {forks or '-'} |")
-    print()
+        rows.append((protocol.title, ", ".join(official), forks or "-"))
+    return table(("protocol", "official deployments", "others that come along"), *rows)
 
 
-def commands() -> None:
+def commands() -> str:
     """The commands, one line each."""
-    print("\n| command | what it does |\n|---|---|")
-    for name, text in COMMANDS.items():
-        print(f"| `perpscope {name}` | {text} |")
-    print()
+    rows = [(f"`perpscope {name}`", text) for name, text in COMMANDS.items()]
+    return table(("command", "what it does"), *rows)

@@ -81,9 +81,7 @@ def _first(result: Result) -> Result:
     """As much of a result as a first look takes in."""
     if len(result.rows) <= SHOWN:
         return result
-    return replace(
-        result, rows=result.rows[:SHOWN], findings=result.findings[:SHOWN], is_cut=True
-    )
+    return replace(result, rows=result.rows[:SHOWN], findings=result.findings[:SHOWN], is_cut=True)
 
 
 def _index(config: Config, recording: Path, db: Path) -> None:

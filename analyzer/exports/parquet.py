@@ -52,6 +52,6 @@ def _microseconds(value: Value) -> int:
         return (value - EPOCH) // MICROSECOND
     import duckdb  # noqa: PLC0415
 
-    found = duckdb.execute("select epoch_us(cast(? as timestamp))", [value]).fetchone()
-    assert found is not None, "one row was asked for"
-    return int(found[0])
+    with duckdb.connect() as connection:
+        ((found,),) = connection.execute("select epoch_us(?::timestamp)", [value]).fetchall()
+    return int(found)

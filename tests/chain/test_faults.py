@@ -164,45 +164,60 @@ def test_a_request_that_is_not_recorded_names_itself(node, head, calls):
 
 GOOD_LOG = {
     "address": VAULT, "topics": ["0x" + "01" * 32], "data": "0x", "blockNumber": "0x5",
-    "blockHash": "0x" + "05" * 32, "transactionHash": "0x" + "02" * 32, "transactionIndex": "0x0",
-    "logIndex": "0x0",
+    "transactionHash": "0x" + "02" * 32, "transactionIndex": "0x0", "logIndex": "0x0",
 }  # fmt: skip
 
+# what is wrong with the answer: (changes of each log in it, or the answer itself; the error)
 BAD_LOGS = {
-    "another block": [GOOD_LOG | {"blockNumber": "0x63"}],
-    "another address": [GOOD_LOG | {"address": "0x" + "99" * 20}],
-    "twice": [GOOD_LOG, GOOD_LOG],
-    "removed": [GOOD_LOG | {"removed": True}],
-    "another hash": [GOOD_LOG],
-    "two hashes": [GOOD_LOG, GOOD_LOG | {"logIndex": "0x1", "blockHash": "0x" + "06" * 32}],
-    "no data": [{k: v for k, v in GOOD_LOG.items() if k != "data"}],
-    "odd data": [GOOD_LOG | {"data": "0x123"}],
-    "no hex": [GOOD_LOG | {"data": "0xzz"}],
-    "short topic": [GOOD_LOG | {"topics": ["0x01"]}],
-    "five topics": [GOOD_LOG | {"topics": ["0x" + "01" * 32] * 5}],
-    "topics in one": [GOOD_LOG | {"topics": "0x" + "01" * 32}],
-    "a number": [GOOD_LOG | {"blockNumber": 5}],
-    "a huge number": [GOOD_LOG | {"logIndex": "0x" + "f" * 64}],
-    "a negative number": [GOOD_LOG | {"logIndex": "0x-1"}],
-    "a log of text": ["log"],
-    "text": "logs",
-    "an object": {},
+    "another block": ([{"blockNumber": "0x63"}], "a log of block 99, outside 5 to 5"),
+    "another address": ([{"address": "0x" + "99" * 20}], "block 5 that does not match the filter"),
+    "twice": ([{}, {}], "log 0 of block 5 twice"),
+    "removed": ([{"removed": True}], "a log that a reorganisation has removed"),
+    "another hash": ([{"blockHash": "0x" + "05" * 32}], "two hashes for block 5"),
+    "no data": ([{"data": None}], "None as a log's data"),
+    "odd data": ([{"data": "0x123"}], "'0x123' as a log's data"),
+    "no hex": ([{"data": "0xzz"}], "'0xzz' as a log's data"),
+    "short topic": ([{"topics": ["0x01"]}], "'0x01' as a topic"),
+    "five topics": ([{"topics": ["0x" + "01" * 32] * 5}], "as topics"),
+    "topics in one": ([{"topics": "0x" + "01" * 32}], "as topics"),
+    "a number": ([{"blockNumber": 5}], "5 as a log's block"),
+    "a huge number": ([{"logIndex": "0x" + "f" * 64}], "as a log's index"),
+    "a negative number": ([{"logIndex": "0x-1"}], "'0x-1' as a log's index"),
+    "a log of text": (["log"], "'log' as a log"),
+    "text": ("logs", "'logs' as logs"),
+    "an object": ({}, "{} as logs"),
 }
 
 
-@pytest.mark.parametrize("bad", BAD_LOGS)
-def test_logs_that_cannot_be_true_are_refused(node, bad):
-    def lie(method, params):
-        return BAD_LOGS[bad] if method == "eth_getLogs" else None
+def false_logs(bad, recorded):
+    change = BAD_LOGS[bad][0]
+    if not isinstance(change, list):
+        return change
+    good = GOOD_LOG | {"blockHash": recorded.block(5).hash}
+    return [good | entry if isinstance(entry, dict) else entry for entry in change]
 
-    opened = node(Manners(answer=lie))
-    with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered logs of blocks 5 to 5 with "):
+
+@pytest.mark.parametrize("bad", BAD_LOGS)
+def test_logs_that_cannot_be_true_are_refused(node, recorded, bad):
+    false = false_logs(bad, recorded)
+    opened = node(Manners(answer=lambda method, _: false if method == "eth_getLogs" else None))
+    with pytest.raises(
+        AnalyzerError, match=r"^127\.0\.0\.1 answered logs of blocks 5 to 5 with "
+    ) as e:
         list(opened.chain.logs(VAULT_LOGS, 5, 5))
+    assert BAD_LOGS[bad][1] in str(e.value)
     assert opened.server.counts["eth_getLogs"] == Settings().max_attempts
 
 
+def test_a_good_log_is_not_refused(node, recorded):
+    good = GOOD_LOG | {"blockHash": recorded.block(5).hash, "removed": False}
+    opened = node(Manners(answer=lambda method, _: [good] if method == "eth_getLogs" else None))
+    (batch,) = opened.chain.logs(VAULT_LOGS, 5, 5)
+    assert len(batch.logs) == 1
+
+
 def test_logs_that_were_false_once_are_asked_for_again(node, recorded):
-    left = [BAD_LOGS["another hash"]]
+    left = [false_logs("another hash", recorded)]
 
     def lie(method, params):
         return left.pop() if method == "eth_getLogs" and left else None

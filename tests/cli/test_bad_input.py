@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -257,7 +258,7 @@ def test_a_disk_that_is_full(perpscope, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
     assert ran.returncode == 2, ran.stderr
     assert "free space" in ran.stderr

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from analyzer.__main__ import main
 from tests.chain.server import Manners, RecordingServer
 from tests.conftest import GMX_V1_RECORDING
 from tests.databases import contents
@@ -61,8 +62,6 @@ def configured(perpscope, tmp_path, deployments_toml):
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory):
     """What the file itself gives."""
-    from analyzer.__main__ import main
-
     db = tmp_path_factory.mktemp("expected") / "t.duckdb"
     url = f"recording:{GMX_V1_RECORDING}"
     with pytest.raises(SystemExit) as exited:

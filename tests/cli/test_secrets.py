@@ -27,10 +27,12 @@ def secret_url(server):
 def leaks(ran, tmp_path):
     """Every place in which the key stands."""
     found = [name for name, text in (("stdout", ran.out), ("stderr", ran.err)) if KEY in text]
-    for path in tmp_path.rglob("*"):
-        if path.is_file() and path.name != "perpscope.toml" and KEY.encode() in path.read_bytes():
-            found.append(path.name)
-    return found
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    return found + [
+        path.name
+        for path in files
+        if path.name != "perpscope.toml" and KEY.encode() in path.read_bytes()
+    ]
 
 
 @pytest.mark.parametrize("verbosity", ["-q", "-v", "-vv", "--traceback"])

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -129,11 +130,11 @@ def test_csv_gives_back_amounts_exactly_and_text_harmless(finding_result):
 def test_csv_is_read_back_by_duckdb(report_result, tmp_path):
     write([report_result], "csv", tmp_path / "x.csv")
     rows = duckdb.sql(
-        f"from read_csv('{tmp_path / 'x.csv'}', header = true, quote = '\"', escape = '\"',"
+        f"select size_usd, distance_bps from read_csv('{tmp_path / 'x.csv'}', header = true,"
+        " quote = '\"', escape = '\"',"
         " types = {'size_usd': 'DECIMAL(38,18)', 'distance_bps': 'BIGINT'})"
     ).fetchall()
-    assert [row[6] for row in rows] == [row[6] for row in report_result.rows]
-    assert [row[8] for row in rows] == [row[8] for row in report_result.rows]
+    assert rows == [(row[6], row[8]) for row in report_result.rows]
 
 
 def test_csv_holds_no_formula(report_result):
@@ -265,3 +266,12 @@ def test_every_format_has_a_suffix(tmp_path):
     assert {format_of(tmp_path / f"a.{suffix}") for suffix in suffixes} == set(FORMATS)
     assert format_of(tmp_path / "a.JSON") == "json"
     assert format_of(tmp_path / "a") is None
+
+
+def test_markdown_says_what_is_resolved_cut_or_absent(finding_result, resolved):
+    cut = replace(finding_result, is_cut=True)
+    text = text_of([cut], "markdown", [resolved])
+    assert "There are more rows than these." in text
+    section = text[text.index("## Resolved") :].splitlines()
+    assert cells_of(section[-1]) == ["00000000deadbeef", "hostile", "high", "Hostile | values"]
+    assert text_of([Result(finding_result.query, COLUMNS, ())], "markdown") == "No findings.\n"

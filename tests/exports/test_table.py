@@ -107,10 +107,10 @@ def test_a_terminal_gets_colour_unless_it_says_no(monkeypatch, finding_result):
     monkeypatch.setenv("NO_COLOR", "1")
     write([finding_result], "table", quiet)
     coloured, plain_text = terminal.getvalue(), quiet.getvalue()
-    assert "\x1b[1;31mHIGH" in coloured
+    assert "\x1b[31mHIGH" in coloured
     bare = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
     assert "\x1b" not in bare
-    assert "\x1b[1;31m" not in plain_text
+    assert "\x1b[31m" not in plain_text
     assert max(width(line.rstrip()) for line in bare.splitlines()) <= 90
 
 

@@ -94,7 +94,6 @@ from analyzer.exports import write
 rows = make_rows() * 2000
 query = make_query()
 write([Result(query, COLUMNS, rows, identify(query, rows))], {format_name!r}, sys.stdout)
-print("more")
 sys.exit(7)
 """
     process = subprocess.Popen(
@@ -109,7 +108,8 @@ sys.exit(7)
 
 def test_parquet_goes_into_a_pipe_but_not_onto_a_terminal(finding_result):
     raw = io.BytesIO()
-    write([finding_result], "parquet", io.TextIOWrapper(raw))
+    stream = io.TextIOWrapper(raw)
+    write([finding_result], "parquet", stream)
     assert raw.getvalue()[:4] == b"PAR1" == raw.getvalue()[-4:]
 
     class Terminal(io.StringIO):

@@ -7,9 +7,10 @@ from eth_abi.abi import encode
 
 from analyzer.errors import AnalyzerError
 from analyzer.evm import NOT_READ, Answer
+from analyzer.protocols.gmx_v1 import PROTOCOL
 from analyzer.protocols.gmx_v1.contracts import contract, vault_of
 from analyzer.rows import DataQuality, Funding, MarginAccounts, Markets, Positions, Prices, Tokens
-from tests.protocols.gmx_v1_run import LOCAL_A, LOCAL_C, Run, of_type, run_of
+from tests.protocols.gmx_v1_run import LOCAL_A, LOCAL_C, Run, of_type, run_of, stored
 
 STALE = Answer(error="VaultPriceFeed: invalid price")
 HUGE = Answer(b"\xff" * 32)
@@ -167,6 +168,90 @@ def test_a_price_feed_with_huge_words_only_loses_its_explanation(name, run):
     assert all("unknown" in flip for flip in natives)
 
 
+def test_a_price_that_the_pipeline_does_not_explain_has_no_native_flip(run):
+    read = price_feed(run).read("isSecondaryPriceEnabled")
+    run.change(read, Answer(bytes(31) + b"\x01"))
+    rows = run.snapshot().rows
+    for position in of_type(rows, Positions):
+        (native,) = position.outputs["native"].values()
+        assert native["unknown"].startswith("the price pipeline gives ")
+        assert position.liquidation_kind == "flip"
+    assert {p.is_used for p in of_type(rows, Prices) if p.source == "fast"} == {True}
+
+
+def test_a_fast_price_that_explains_the_price_is_searched_through(run):
+    """Long after the fast feed's last update, prices carry its error spread."""
+    market, feed = some_market(run), price_feed(run)
+    run.change(feed.read("isSecondaryPriceEnabled"), Answer(bytes(31) + b"\x01"))
+    (primary,) = [
+        p for p in of_type(run.snapshot().rows, Prices)
+        if (p.token, p.source) == (market, "primary")
+    ]  # fmt: skip
+    reference = primary.inputs["price_min"]
+    for maximise, sign in ((False, -1), (True, 1)):
+        price = reference * (10_000 + sign * 500) // 10_000 * (10_000 + sign * 4) // 10_000
+        read = feed.read("getPrice", market, maximise, False, False)
+        run.change(read, Answer(price.to_bytes(32, "big")))
+    for position in of_type(run.snapshot().rows, Positions):
+        if position.market == market:
+            (native,), (exact,) = (
+                position.outputs["native"].values(),
+                position.outputs["executable"]["flip"].values(),
+            )
+            sign = -1 if position.side == "long" else 1
+            shift = (1 + sign * 500 / 10_000) * (1 + sign * 4 / 10_000)
+            mapped = native["last_liquidatable"] * 10**22 * shift
+            assert mapped == pytest.approx(exact["last_liquidatable"], rel=1e-9)
+
+
+def test_a_price_feed_whose_answer_is_not_positive_is_said_so(run):
+    market, feed = some_market(run), price_feed(run)
+    address = feed.read("priceFeeds", market)
+    proxy = contract("PriceFeed", address.decode(run.answer([address.request])[0].data))
+    run.change(proxy.read("latestAnswer"), Answer(bytes(32)))
+    natives = [
+        flip for p in of_type(run.snapshot().rows, Positions) if p.market == market
+        for flip in p.outputs["native"].values()
+    ]  # fmt: skip
+    assert {flip["unknown"] for flip in natives} == {
+        "the price pipeline reverts: VaultPriceFeed: invalid price",
+    }
+
+
+def test_an_unknown_position_is_explained_by_what_is_missing(run):
+    market = some_market(run)
+    vault = vault_of(run.deployment)
+    for maximise, name in ((False, "getMinPrice"), (True, "getMaxPrice")):
+        run.change(price_feed(run).read("getPrice", market, maximise, False, False), STALE)
+        run.change(vault.read(name, market), NOT_READ)
+    snapshot = run.snapshot()
+    account = next(a for a in stored(snapshot) if a.positions[0].market == market)
+    lines = {line.value for line in PROTOCOL.explain(account) if line.name == "unknown"}
+    assert lines == {
+        "VaultPriceFeed.getPrice reverted: VaultPriceFeed: invalid price",
+        f"Vault.{'getMinPrice' if account.positions[0].side == 'long' else 'getMaxPrice'} not read",
+    }
+    comparison = run.verify(snapshot)
+    touched = sum(p.market == market for p in of_type(snapshot.rows, Positions))
+    assert comparison.differences == []
+    assert comparison.skipped == 3 * touched
+    assert "is unknown to us" in comparison.skip_reasons[0]
+
+
+def test_a_revert_without_a_reason_agrees_with_a_revert_foreseen(run):
+    """Forks that never set their Vault's messages revert in silence."""
+    state = run.state()
+    key = next(iter(state))
+    state[key] = {**state[key], "collateral": 0}
+    after = state[key]
+    arguments = [after[n] for n in ("account", "collateralToken", "indexToken", "isLong")]
+    vault = vault_of(run.deployment)
+    run.change(vault.read("getPositionLeverage", *arguments), Answer(error=""))
+    differences = run.verify(run.snapshot("logs", state)).differences
+    assert "getPositionLeverage" not in {d.name for d in differences if d.subject == key}
+    assert "collateral" in {d.name for d in differences if d.subject == key}
+
+
 @pytest.mark.parametrize(
     ("claimed", "kept"),
     [
@@ -213,6 +298,40 @@ def test_an_unread_whitelist_entry_loses_no_position(run):
     expected = run.snapshot().rows
     run.change(vault.read("allWhitelistedTokens", 0), NOT_READ)
     assert accounts_of(run.snapshot().rows) == accounts_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("read", "arguments"), [("allWhitelistedTokens", (3,)), ("stableTokens", None)]
+)
+def test_an_account_whose_tokens_were_not_all_read_may_have_more_positions(read, arguments, run):
+    account = next(iter(run.state().values()))["account"]
+    run.nothing_at = (vault_of(run.deployment).abi.functions["getPosition"].selector,)
+    assert run.snapshot("state", accounts=(account,)).complete
+    token = some_market(run)
+    run.change(vault_of(run.deployment).read(read, *(arguments or (token,))), NOT_READ)
+    snapshot = run.snapshot("state", accounts=(account,))
+    (complaint,) = of_type(snapshot.rows, DataQuality)
+    assert not snapshot.complete
+    assert complaint.kind == "positions_not_read"
+    assert complaint.detail == f"Vault.{read} not read"
+
+
+@pytest.mark.parametrize("source", ["logs", "both"])
+def test_an_account_is_not_complete_from_logs_that_were_not_read(source, run):
+    run.nothing_at = (vault_of(run.deployment).abi.functions["getPosition"].selector,)
+    snapshot = run.snapshot(source, accounts=("0x" + "a" * 40,))
+    assert not snapshot.complete
+
+
+def test_a_fast_price_that_was_never_set_is_used_by_nothing(run):
+    market, feed = some_market(run), price_feed(run)
+    run.change(feed.read("isSecondaryPriceEnabled"), Answer(bytes(31) + b"\x01"))
+    address = feed.read("secondaryPriceFeed")
+    fast = contract("FastPriceFeed", address.decode(run.answer([address.request])[0].data))
+    run.change(fast.read("prices", market), Answer(bytes(32)))
+    used = {p.token: p.is_used for p in of_type(run.snapshot().rows, Prices) if p.source == "fast"}
+    assert used.pop(market) is False
+    assert set(used.values()) == {True}
 
 
 def test_an_empty_pool_has_no_rate_and_no_interval_is_unknown(run):

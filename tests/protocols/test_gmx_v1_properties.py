@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import Revert
 from analyzer.protocols.gmx_v1.assess import Assessed, assess
+from analyzer.protocols.gmx_v1.blocked import Liquidation, Pool, blocked_by
 from analyzer.protocols.gmx_v1.forms import margin_legs
 from analyzer.protocols.gmx_v1.liquidation import liquidation_price
 from analyzer.protocols.gmx_v1.prices import (
@@ -19,9 +20,12 @@ from analyzer.protocols.gmx_v1.prices import (
     native_flip,
 )
 from analyzer.protocols.gmx_v1.risk import (
+    LIQUIDATABLE,
+    OVER_LEVERAGED,
     Position,
     Terms,
     TokenFunding,
+    Verdict,
     get_next_funding_rate,
     get_position_fee,
     update_cumulative_funding_rate,
@@ -70,11 +74,12 @@ def is_liquidatable(position: Position, is_long: bool, price: int, terms: Terms)
 
 
 @given(position=positions, terms=all_terms, is_long=sides, elsewhere=magnitudes(1, 10**37))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_at_the_liquidation_price_and_one_unit_beside_it_the_verdict_flips(
     position, terms, is_long, elsewhere
 ):
     flip = liquidation_price(position, is_long, terms)
+    assume(flip.kind != "unknown")
     if flip.kind == "flip":
         assert abs(flip.last_liquidatable - flip.first_safe) == 1
         assert is_liquidatable(position, is_long, flip.last_liquidatable, terms)
@@ -88,7 +93,7 @@ def test_at_the_liquidation_price_and_one_unit_beside_it_the_verdict_flips(
 
 
 @given(position=positions, terms=all_terms, is_long=sides, more=magnitudes(1, LARGE))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_more_collateral_never_liquidates_earlier(position, terms, is_long, more):
     richer = replace(position, collateral=position.collateral + more)
     before = reach(liquidation_price(position, is_long, terms), is_long)
@@ -97,7 +102,7 @@ def test_more_collateral_never_liquidates_earlier(position, terms, is_long, more
 
 
 @given(position=positions, terms=all_terms, is_long=sides, more=st.integers(1, 10**6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_more_funding_owed_never_liquidates_later(position, terms, is_long, more):
     later = replace(terms, cumulative_funding_rate=terms.cumulative_funding_rate + more)
     before = reach(liquidation_price(position, is_long, terms), is_long)
@@ -105,7 +110,7 @@ def test_more_funding_owed_never_liquidates_later(position, terms, is_long, more
 
 
 @given(position=positions, terms=all_terms, is_long=sides, price=magnitudes(1, 10**37))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_counting_profit_only_ever_helps(position, terms, is_long, price):
     counted = replace(terms, profit_counts=True)
     plain = replace(terms, profit_counts=False)
@@ -115,13 +120,14 @@ def test_counting_profit_only_ever_helps(position, terms, is_long, price):
 
 def reach(flip, is_long) -> float:
     """How far the liquidatable prices reach: the more, the earlier it is liquidated."""
+    assume(flip.kind != "unknown")
     if flip.kind != "flip":
         return float("inf") if flip.kind == "always" else float("-inf")
     return flip.last_liquidatable if is_long else -flip.last_liquidatable
 
 
 @given(position=positions, terms=all_terms, is_long=sides, share=st.integers(1, 6_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_linear_form_is_the_exact_buffer_within_its_bound(position, terms, is_long, share):
     price = position.average_price * share // 100
     assume(price > 0)
@@ -166,9 +172,10 @@ feeds = st.builds(
 
 
 @given(feed=feeds, position=positions, terms=all_terms, is_long=sides)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_native_flip_lies_between_two_neighbouring_answers(feed, position, terms, is_long):
     exact = liquidation_price(position, is_long, terms)
+    assume(exact.kind != "unknown")
     native = native_flip(feed, exact, is_long, NOW)
 
     def liquidates(answer: int) -> bool:
@@ -190,7 +197,7 @@ def test_the_native_flip_lies_between_two_neighbouring_answers(feed, position, t
 
 
 @given(feed=feeds, lower=magnitudes(1, 10**20), more=magnitudes(0, 10**20), maximise=sides)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_price_never_falls_where_the_answer_rises(feed, lower, more, maximise):
     def price(answer: int) -> int:
         answers = (answer, *feed.answers[1:])
@@ -200,14 +207,14 @@ def test_a_price_never_falls_where_the_answer_rises(feed, lower, more, maximise)
 
 
 @given(feed=feeds)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_minimum_never_exceeds_the_maximum(feed):
     assert get_price(feed, False, False, NOW) <= get_price(feed, True, False, NOW)
     assert get_primary_price(feed, False) <= get_primary_price(feed, True)
 
 
 @given(size=magnitudes(0, LARGE), fee=st.integers(0, 10_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_position_fee_rounds_up(size, fee):
     assert get_position_fee(size, fee) == -(-size * fee // 10_000)
 
@@ -317,3 +324,47 @@ def test_what_leaves_uint256_reverts_with_the_contracts_reason(position, terms, 
     with pytest.raises(Revert) as caught:
         validate_liquidation(position, True, price, terms)
     assert caught.value.reason == reason
+
+
+def test_a_flip_beyond_what_the_contract_can_compute_is_unknown():
+    """Profit would make this position safe only at a price at which the Vault overflows."""
+    held = replace(SAFE_LONG, size=10**38, collateral=0, average_price=10**36)
+    terms = replace(GENEROUS, max_leverage=1, profit_counts=True)
+    assert liquidation_price(held, True, terms).kind == "unknown"
+    with pytest.raises(Revert, match="multiplication overflow"):
+        validate_liquidation(held, True, 10**40, terms)
+    found = assess(held, True, 10**36, terms, ("C",))
+    assert (found.verdicts["C"].state, found.flips["C"].kind) == (2, "unknown")
+
+
+SHORT_LOSS = replace(SAFE_LONG, collateral=10**30)
+DEAD = Verdict(LIQUIDATABLE, 2 * 10**30, "fees exceed collateral", 0)
+WEAK = Verdict(OVER_LEVERAGED, 10**29, "maxLeverage exceeded", 10**30)
+RICH = Pool(amount=10**21, reserved=10**20, token_decimals=18, max_price=10**30)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "is_long", "pool", "reason"),
+    [
+        (DEAD, True, RICH, None),
+        (DEAD, False, RICH, None),
+        (WEAK, True, RICH, None),
+        (WEAK, False, RICH, None),
+        (DEAD, True, replace(RICH, amount=10**18), "Vault: poolAmount exceeded"),
+        (DEAD, True, replace(RICH, amount=10**20), "Vault: reserve exceeds pool"),
+        (DEAD, False, replace(RICH, amount=10**20), "Vault: reserve exceeds pool"),
+        (WEAK, True, replace(RICH, amount=10**20), "Vault: reserve exceeds pool"),
+        (WEAK, False, replace(RICH, amount=10**20 - 1), None),
+        (Verdict(0, 0, None, 0), True, replace(RICH, amount=0), None),
+        (DEAD, True, replace(RICH, max_price=0), None),
+    ],
+)
+def test_a_liquidation_is_blocked_where_the_pool_cannot_pay(verdict, is_long, pool, reason):
+    due = Liquidation(SHORT_LOSS, is_long, verdict, False, 10**29, 5 * 10**30)
+    assert blocked_by(due, pool) == reason
+
+
+def test_more_reserved_by_a_position_than_by_all_blocks_its_liquidation():
+    held = replace(SAFE_LONG, reserve_amount=10**20 + 1)
+    due = Liquidation(held, True, DEAD, False, 0, 0)
+    assert blocked_by(due, RICH) == "Vault: insufficient reserve"

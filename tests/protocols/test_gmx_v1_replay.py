@@ -199,7 +199,7 @@ def test_operations_of_two_positions_in_one_transaction_do_not_mix():
 
 
 @given(data=st.binary(max_size=400), name=st.sampled_from(sorted(EVENTS)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_arbitrary_data_never_stops_a_replay(data, name):
     noise = replace(increase(1), topics=(EVENTS[name].topic,), data=data)
     rows = replay([noise, increase(8, block=2), update(9, block=2)])

@@ -138,7 +138,7 @@ def _fast_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
         max_age=duration,
         max_age_source=None if duration is None else "FastPriceFeed.priceDuration",
         deviation_limit_bps=got.get("FastPriceFeed", "maxDeviationBasisPoints"),
-        used=used and consulted,
+        used=used and consulted and price != 0,
         inputs={
             "priceFeed": got.get("VaultPriceFeed", "secondaryPriceFeed"),
             "isSecondaryPriceEnabled": got.get("VaultPriceFeed", "isSecondaryPriceEnabled"),

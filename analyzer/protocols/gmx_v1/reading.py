@@ -73,11 +73,11 @@ class Readings:
         return None if isinstance(value, Failed) else value
 
     def answers(self, contract_name: str, function: str) -> Iterator[tuple[Any, Any]]:
-        """All answers of a function, ``Failed`` ones included, each with its first argument."""
+        """All answers of a function of one argument, ``Failed`` ones included, by argument."""
         for key, value in self.values.items():
             assert isinstance(key, tuple)
             if key[:2] == (contract_name, function):
-                yield key[2], value
+                yield key[-1], value
 
 
 def read_state(
