@@ -46,6 +46,14 @@ def test_the_pause_that_a_provider_asks_for_is_kept(node, fault):
     assert sum(opened.waits) == pytest.approx(7, abs=0.5)
 
 
+def test_a_range_at_which_the_node_hangs_is_asked_for_in_halves(node):
+    opened = node(Manners(faults={0: "hang"}), timeout=0.3, log_window=400)
+    list(opened.chain.logs(VAULT_LOGS, 100, 499))
+    first = next(params[0] for method, params in opened.server.calls if method == "eth_getLogs")
+    assert (int(first["fromBlock"], 16), int(first["toBlock"], 16)) == (100, 299)
+    assert opened.waits == []
+
+
 def test_a_retry_date_that_has_passed_is_no_pause(node):
     opened = node(Manners(faults={0: "429 date"}))
     assert opened.chain.chain_id() == 31337
@@ -163,29 +171,32 @@ def test_a_request_that_is_not_recorded_names_itself(node, head, calls):
 
 
 GOOD_LOG = {
-    "address": VAULT, "topics": ["0x" + "01" * 32], "data": "0x", "blockNumber": "0x5",
+    "address": VAULT, "topics": ["0x" + "01" * 32], "data": "0x", "blockNumber": "0x64",
     "transactionHash": "0x" + "02" * 32, "transactionIndex": "0x0", "logIndex": "0x0",
 }  # fmt: skip
 
 # what is wrong with the answer: (changes of each log in it, or the answer itself; the error)
 BAD_LOGS = {
-    "another block": ([{"blockNumber": "0x63"}], "a log of block 99, outside 5 to 5"),
-    "another address": ([{"address": "0x" + "99" * 20}], "block 5 that does not match the filter"),
-    "twice": ([{}, {}], "log 0 of block 5 twice"),
+    "another block": ([{"blockNumber": "0x63"}], "a log of block 99, outside 100 to 100"),
+    "another address": (
+        [{"address": "0x" + "99" * 20}],
+        "block 100 that does not match the filter",
+    ),
+    "twice": ([{}, {}], "log 0 of block 100 twice"),
     "removed": ([{"removed": True}], "a log that a reorganisation has removed"),
-    "another hash": ([{"blockHash": "0x" + "05" * 32}], "two hashes for block 5"),
+    "another hash": ([{"blockHash": "0x" + "05" * 32}], "two hashes for block 100"),
     "no data": ([{"data": None}], "None as a log's data"),
     "odd data": ([{"data": "0x123"}], "'0x123' as a log's data"),
-    "no hex": ([{"data": "0xzz"}], "'0xzz' as a log's data"),
+    "no hex": ([{"data": "0xzz"}], "text of length 4 as a log's data"),
     "short topic": ([{"topics": ["0x01"]}], "'0x01' as a topic"),
     "five topics": ([{"topics": ["0x" + "01" * 32] * 5}], "as topics"),
     "topics in one": ([{"topics": "0x" + "01" * 32}], "as topics"),
     "a number": ([{"blockNumber": 5}], "5 as a log's block"),
     "a huge number": ([{"logIndex": "0x" + "f" * 64}], "as a log's index"),
-    "a negative number": ([{"logIndex": "0x-1"}], "'0x-1' as a log's index"),
-    "a log of text": (["log"], "'log' as a log"),
-    "text": ("logs", "'logs' as logs"),
-    "an object": ({}, "{} as logs"),
+    "a negative number": ([{"logIndex": "0x-1"}], "text of length 4 as a log's index"),
+    "a log of text": (["log"], "text of length 3 as a log"),
+    "text": ("logs", "text of length 4 as logs"),
+    "an object": ({}, "an object of length 0 as logs"),
 }
 
 
@@ -193,7 +204,7 @@ def false_logs(bad, recorded):
     change = BAD_LOGS[bad][0]
     if not isinstance(change, list):
         return change
-    good = GOOD_LOG | {"blockHash": recorded.block(5).hash}
+    good = GOOD_LOG | {"blockHash": recorded.block(100).hash}
     return [good | entry if isinstance(entry, dict) else entry for entry in change]
 
 
@@ -202,17 +213,17 @@ def test_logs_that_cannot_be_true_are_refused(node, recorded, bad):
     false = false_logs(bad, recorded)
     opened = node(Manners(answer=lambda method, _: false if method == "eth_getLogs" else None))
     with pytest.raises(
-        AnalyzerError, match=r"^127\.0\.0\.1 answered logs of blocks 5 to 5 with "
+        AnalyzerError, match=r"^127\.0\.0\.1 answered logs of blocks 100 to 100 with "
     ) as e:
-        list(opened.chain.logs(VAULT_LOGS, 5, 5))
+        list(opened.chain.logs(VAULT_LOGS, 100, 100))
     assert BAD_LOGS[bad][1] in str(e.value)
     assert opened.server.counts["eth_getLogs"] == Settings().max_attempts
 
 
 def test_a_good_log_is_not_refused(node, recorded):
-    good = GOOD_LOG | {"blockHash": recorded.block(5).hash, "removed": False}
+    good = GOOD_LOG | {"blockHash": recorded.block(100).hash, "removed": False}
     opened = node(Manners(answer=lambda method, _: [good] if method == "eth_getLogs" else None))
-    (batch,) = opened.chain.logs(VAULT_LOGS, 5, 5)
+    (batch,) = opened.chain.logs(VAULT_LOGS, 100, 100)
     assert len(batch.logs) == 1
 
 
@@ -222,8 +233,8 @@ def test_logs_that_were_false_once_are_asked_for_again(node, recorded):
     def lie(method, params):
         return left.pop() if method == "eth_getLogs" and left else None
 
-    (batch,) = node(Manners(answer=lie)).chain.logs(VAULT_LOGS, 5, 5)
-    (expected,) = recorded.logs(VAULT_LOGS, 5, 5)
+    (batch,) = node(Manners(answer=lie)).chain.logs(VAULT_LOGS, 100, 100)
+    (expected,) = recorded.logs(VAULT_LOGS, 100, 100)
     assert batch.logs == expected.logs
 
 

@@ -67,6 +67,19 @@ def test_no_error_holds_the_secret(calls, fault, caplog, capfd):
     assert MARKER.lower() not in (shown + caplog.text + out + err).lower()
 
 
+@pytest.mark.parametrize("wrap", [str, lambda text: [text], lambda text: {"number": text}])
+def test_no_error_holds_a_secret_that_stands_in_a_result(calls, wrap):
+    """A node may echo the URL anywhere, also where a number or a log should be."""
+    manners = Manners(answer=lambda method, _: wrap(f"0x{MARKER} of {method}"))
+    with RecordingServer(RECORDING, manners, PATH) as server:
+        settings = Settings(max_attempts=2, sleep=lambda _: None)
+        chain = open_chain([server.url], settings=settings)
+        errors = list(ask_all(chain, calls))
+        chain.close()
+    assert len(errors) == 5
+    assert MARKER.lower() not in "".join(map(everything_about, errors)).lower()
+
+
 def test_the_test_would_notice():
     assert MARKER in everything_about(AnalyzerError(PATH))
 
