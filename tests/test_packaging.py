@@ -9,7 +9,6 @@ import pytest
 
 from tests.docs import ROOT
 
-
 KEPT = ("PIP_", "SSL_", "REQUESTS_", "http_proxy", "https_proxy", "no_proxy")
 PIP_SETTINGS = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
 

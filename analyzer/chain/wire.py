@@ -14,7 +14,7 @@ from analyzer.reads import MalformedError
 MAX_QUANTITY: Final = 2**63 - 1
 SLOT_BYTES: Final = 32
 BLOOM_BYTES: Final = 256
-KINDS: Final = {str: "text", list: "a list", dict: "an object", bytes: "bytes"}
+KINDS: Final[dict[type, str]] = {str: "text", list: "a list", dict: "an object", bytes: "bytes"}
 SHORT_QUANTITY: Final = re.compile(r"(0x)?[0-9a-fA-F]{0,10}")
 
 
