@@ -51,8 +51,9 @@ def run(
         raise AnalyzerError(f"{query.path} cannot be run: {_one_line(error)}") from error
     _check_columns(query, columns)
     kept = tuple(rows if limit is None else rows[:limit])
-    findings = identify(query, kept) if query.is_finding else ()
-    return Result(query, columns, kept, findings, is_cut=len(kept) < len(rows))
+    special = _not_default(query, values)
+    findings = identify(query, kept, special) if query.is_finding else ()
+    return Result(query, columns, kept, findings, is_cut=len(kept) < len(rows), params=special)
 
 
 def resolve(
@@ -77,6 +78,15 @@ def resolve(
     return {
         name: moment if known[name].type == "timestamp" and value == "now" else value
         for name, value in values.items()
+    }
+
+
+def _not_default(query: Query, values: Mapping[str, Value]) -> dict[str, str]:
+    """The params that narrow or widen this run; the time of the run is none of them."""
+    return {
+        param.name: str(values[param.name])
+        for param in query.params
+        if param.default not in ("now", values[param.name])
     }
 
 

@@ -130,9 +130,7 @@ def test_a_node_without_old_state_is_named(node, head, calls):
 
 def test_logs_beyond_the_head_are_no_empty_answer(node):
     chain = node().chain
-    with pytest.raises(
-        AnalyzerError, match="does not know the block of logs of blocks 3000 to 4000"
-    ):
+    with pytest.raises(AnalyzerError, match="does not have logs of blocks 3000 to 4000 yet"):
         list(chain.logs(VAULT_LOGS, 3_000, 4_000))
 
 
@@ -141,7 +139,7 @@ def test_a_node_that_silently_answers_beyond_its_head_is_noticed(node):
         return [] if method == "eth_getLogs" else None
 
     chain = node(Manners(answer=generous)).chain
-    with pytest.raises(AnalyzerError, match="does not know the block of"):
+    with pytest.raises(AnalyzerError, match=r"does not have .* yet"):
         list(chain.logs(VAULT_LOGS, 3_000, 4_000))
 
 

@@ -151,3 +151,27 @@ def test_recording_nothing_and_a_finding_without_a_block_works(database):
 )
 def test_severities_are_ordered(severity, threshold, reached):
     assert at_least(severity, threshold) is reached
+
+
+def test_a_run_with_other_params_resolves_nothing(database):
+    given = both(200, A)
+    given["margin_accounts"][0]["state"] = "safe"
+    given["positions"] = [
+        {"position_id": "p1", "margin_id": A, "account": A, "distance_bps": 300, "side": "long"}
+    ]
+    connection = database(given)
+    query = load()["near_liquidation"]
+
+    def check(**params):
+        results, resolved = compare(connection, [run(connection, query, params)])
+        record(connection, [*results[0].findings, *resolved])
+        return statuses(results), [finding.status for finding in resolved]
+
+    assert check() == (["new"], [])
+    assert check(within_bps="100") == ([], [])
+    assert check(within_bps="400") == (["ongoing"], [])
+    assert check() == (["ongoing"], [])
+    assert check(within_bps="500") == (["ongoing"], [])
+    connection.execute("update positions set distance_bps = 501")
+    assert check(within_bps="499") == ([], [])
+    assert check() == ([], ["resolved"])
