@@ -1,5 +1,245 @@
+"""Liquidation prices: none, one or two (rarely more), each confirmed by the exact predicate.
+
+Moved is the index price with min = max, and with it every token that is the same one; all else is
+frozen. The piecewise form says where to look; the contract's own arithmetic at a price and at its
+neighbour decides. Nothing assumes that the verdict is monotone in the price.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-@dataclass
-class L:
-    flips: tuple
-def liquidation_prices(c,p): return L(())
+from typing import Final
+
+from analyzer.errors import Revert
+from analyzer.protocols.gmx_v2.piecewise import Piece, margin_pieces
+from analyzer.protocols.gmx_v2.risk import Closing, is_position_liquidatable
+from analyzer.protocols.gmx_v2.state import Prices
+
+REACH_BITS: Final = 20
+"""How far is looked: up to 2^20 times the index price."""
+SAMPLES: Final = 16
+
+FLOORS: Final = 4
+"""How many units of the collateral token flooring can take from the fees, at most."""
+MAX_JUMPS: Final = 64
+GROWING_STEPS: Final = 40
+
+Margin = Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The exact margin by index price, how far to look, and the fees that make it a sawtooth."""
+
+    margin: Margin
+    far: int
+    floored_fees: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Two neighbouring prices with different verdicts (USD with 30 decimals per smallest unit)."""
+
+    liquidatable_price: int
+    safe_price: int
+
+    @property
+    def liquidatable_side(self) -> str:
+        """``below`` if lower prices liquidate, ``above`` if higher ones do."""
+        return "below" if self.liquidatable_price < self.safe_price else "above"
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationPrices:
+    """All flips in ascending order, and the bounds of the safe region nearest to the price.
+
+    ``kind`` is ``flip``, ``never`` or ``always``. ``below`` is the highest price under the safe
+    region at which the position is liquidatable, ``above`` the lowest over it.
+    """
+
+    kind: str
+    flips: tuple[Flip, ...]
+    below: int | None
+    above: int | None
+
+
+def liquidation_prices(closing: Closing, prices: Prices) -> LiquidationPrices:
+    """Where the verdict of a liquidation flips; raises ``Revert`` where there is no verdict."""
+    requirement = max(
+        closing.min_collateral_usd, closing.min_collateral_usd_for_leverage_for_liquidation, 1
+    )
+    market = closing.state.market
+
+    def margin(price: int) -> int:
+        at_price = market.at_index_price(prices, price)
+        return is_position_liquidatable(closing, at_price).remaining_collateral_usd - requirement
+
+    price = max(1, prices.index.mid)
+    best, worst = margin_pieces(closing, prices, requirement)
+    search = Search(margin, price << REACH_BITS, _floored_fees(closing))
+    found = _flips_at_roots(search, best) if best is worst else _flips_in_bands(search, best, worst)
+    flips = tuple(sorted(set(found), key=lambda flip: flip.liquidatable_price))
+    if not flips:
+        return LiquidationPrices("never" if margin(price) >= 0 else "always", (), None, None)
+    below, above = _safe_region(flips, price)
+    return LiquidationPrices("flip", flips, below, above)
+
+
+def _floored_fees(closing: Closing) -> tuple[int, ...]:
+    """The fees in USD whose flooring to units of the index token makes the margin a sawtooth."""
+    if closing.position.collateral_token != closing.state.market.index_token:
+        return ()
+    return tuple({*closing.position_fee_usd, closing.borrowing_fee_usd} - {0})
+
+
+def _flips_at_roots(search: Search, pieces: list[Piece]) -> Iterator[Flip]:
+    for piece in pieces:
+        for root in piece.roots():
+            if 0 < root <= search.far and (slope := piece.slope(root)):
+                if search.floored_fees:
+                    yield from _flips_of_sawtooth(search, root, slope)
+                else:
+                    yield from _flip_at(search, root, slope)
+
+
+def _flip_at(search: Search, root: int, slope: int) -> Iterator[Flip]:
+    """The flip next to a root of the form, which is right but for the last few units.
+
+    Bracketed by steps that grow; a form that only touches zero has no flip there.
+    """
+    value = search.margin(root)
+    rising = slope > 0
+    step = -1 if (value >= 0) == rising else 1
+    low, low_value = root, value
+    for _ in range(GROWING_STEPS):
+        price = min(max(1, low + step), search.far)
+        if price == low:
+            return
+        price_value = search.margin(price)
+        if (price_value >= 0) != (low_value >= 0):
+            yield _narrow(search.margin, low, low_value, price, price_value)
+            return
+        low, low_value, step = price, price_value, step * 4
+
+
+def _flips_of_sawtooth(search: Search, root: int, slope: int) -> Iterator[Flip]:
+    """All flips around a root where fees are floored to units of the token whose price moves.
+
+    Between the prices at which a fee loses a unit the margin is a line; at them it jumps by one
+    unit's worth, so that close to the root it can cross zero several times.
+    """
+    reach = FLOORS * root // abs(slope) + 2
+    low, high = max(1, root - reach), min(root + reach, search.far)
+    points = {low, high}
+    for fee in search.floored_fees:
+        most, least = fee // low, fee // high
+        if most - least > MAX_JUMPS:
+            break
+        for units in range(max(1, least), most + 1):
+            points |= {point for point in (fee // units, fee // units + 1) if low < point < high}
+    ordered = sorted(points)
+    values = [search.margin(point) for point in ordered]
+    for a, b, a_value, b_value in zip(
+        ordered[:-1], ordered[1:], values[:-1], values[1:], strict=True
+    ):
+        if (a_value >= 0) != (b_value >= 0):
+            yield _narrow(search.margin, a, a_value, b, b_value)
+
+
+def _flips_in_bands(search: Search, best: list[Piece], worst: list[Piece]) -> Iterator[Flip]:
+    """Search the prices at which the best form is safe and the worst is not."""
+    margin, far = search.margin, search.far
+    cuts = {1, far}
+    for piece in (*best, *worst):
+        cuts |= {cut for cut in (piece.low, *piece.roots()) if 1 < cut < far}
+    edges = sorted(cuts)
+    low: int | None = None
+    for left, right in zip(edges[:-1], edges[1:], strict=True):
+        middle = (left + right) // 2
+        if _is_safe(best, middle) != _is_safe(worst, middle):
+            low = left if low is None else low
+        elif low is not None:
+            yield from _search(margin, _wider(low, -1, far), _wider(left, 1, far))
+            low = None
+    if low is not None:
+        yield from _search(margin, _wider(low, -1, far), far)
+
+
+def _search(margin: Margin, low: int, high: int) -> Iterator[Flip]:
+    """All flips that samples between two prices show."""
+    low_value, high_value = margin(low), _margin_if_any(margin, high)
+    if high_value is not None and (low_value >= 0) != (high_value >= 0):
+        yield _narrow(margin, low, low_value, high, high_value)
+        return
+    previous, previous_value = low, low_value
+    for sample in range(1, SAMPLES + 1):
+        price = low + (high - low) * sample * sample // (SAMPLES * SAMPLES)
+        value = _margin_if_any(margin, price)
+        if value is None:
+            return
+        if (value >= 0) != (previous_value >= 0):
+            yield _narrow(margin, previous, previous_value, price, value)
+        previous, previous_value = price, value
+
+
+def _margin_if_any(margin: Margin, price: int) -> int | None:
+    """The margin, or none at a price that no arithmetic of the contract can take."""
+    try:
+        return margin(price)
+    except Revert:
+        return None
+
+
+def _narrow(margin: Margin, a: int, a_value: int, b: int, b_value: int) -> Flip:
+    """Close in on two neighbours with different verdicts: regula falsi, halving when it is slow."""
+    turn = 0
+    while abs(b - a) > 1:
+        if turn % 3 == 2:
+            middle = (a + b) // 2
+        else:
+            middle = a + (b - a) * a_value // (a_value - b_value)
+            middle = min(max(middle, min(a, b) + 1), max(a, b) - 1)
+        value = margin(middle)
+        if (value >= 0) == (a_value >= 0):
+            a, a_value = middle, value
+        else:
+            b, b_value = middle, value
+        turn += 1
+    return Flip(a, b) if a_value < 0 else Flip(b, a)
+
+
+def _safe_region(flips: tuple[Flip, ...], price: int) -> tuple[int | None, int | None]:
+    """The bounds of the safe region that holds the price, or else of the nearest one."""
+    regions: list[tuple[int | None, int | None]] = []
+    opened: Flip | None = None
+    for flip in flips:
+        if flip.liquidatable_side == "below":
+            opened = flip
+        else:
+            regions.append(
+                (opened.liquidatable_price if opened else None, flip.liquidatable_price)
+            )
+            opened = None
+    if opened:
+        regions.append((opened.liquidatable_price, None))
+
+    def distance(region: tuple[int | None, int | None]) -> int:
+        below, above = region
+        under = max(0, below + 1 - price) if below is not None else 0
+        over = max(0, price - above + 1) if above is not None else 0
+        return under + over
+
+    return min(regions, key=distance)
+
+
+def _is_safe(pieces: list[Piece], price: int) -> bool:
+    piece = next(
+        piece
+        for piece in pieces
+        if piece.low <= price and (piece.high is None or price <= piece.high)
+    )
+    return piece.is_safe(price)
+
+
+def _wider(price: int, direction: int, far: int) -> int:
+    """A price a little further out, to make up for what the forms leave out."""
+    return min(max(1, price + direction * ((price >> 20) + 2)), far)

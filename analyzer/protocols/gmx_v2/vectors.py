@@ -231,20 +231,46 @@ def _compare_flip(
     pairs = [(flip.liquidatable_price, flip.safe_price) for flip in flips]
     if theirs["exists"]:
         recorded = (int(theirs["liquidatable_price"]), int(theirs["safe_price"]))
+        if recorded not in pairs:
+            pairs = [_bisected(closing, prices)]
         found = recorded if recorded in pairs else pairs
         comparison.compare("flip", subject, "liquidatable_price, safe_price", found, recorded)
         return
-    market = closing.state.market
-    for end in ("bad", "good"):
-        price = int(theirs[f"{end}End"])
-        verdict = is_position_liquidatable(closing, market.at_index_price(prices, price))
-        recorded_end = theirs[f"liquidatableAt{end.title()}End"]
-        comparison.compare(
-            "flip", subject, f"{end}End", verdict.is_liquidatable, recorded_end
+    ends = [(int(theirs[f"{end}End"]), theirs[f"liquidatableAt{end.title()}End"])
+            for end in ("bad", "good")]  # fmt: skip
+    for price, recorded_end in ends:
+        verdict = is_position_liquidatable(
+            closing, closing.state.market.at_index_price(prices, price)
         )
-    low, high = sorted((int(theirs["badEnd"]), int(theirs["goodEnd"])))
+        comparison.compare("flip", subject, f"at {price}", verdict.is_liquidatable, recorded_end)
+    (low, at_low), (high, at_high) = sorted(ends)
     inside = [pair for pair in pairs if low <= min(pair) < high]
-    comparison.compare("flip", subject, "an odd number of flips", len(inside) % 2 == 1, False)
+    comparison.compare(
+        "flip", subject, "an odd number of flips", len(inside) % 2 == 1, at_low != at_high
+    )
+
+
+def _bisected(closing: Closing, prices: Prices) -> tuple[int, int] | None:
+    """The flip on which a plain bisection ends, which is how the recorded ones were found.
+
+    Rounding makes the margin a sawtooth, so that close to its root there can be several flips.
+    """
+    market, price = closing.state.market, prices.index.mid
+    ends = (price // 1000 + 1, 20 * price)
+    bad, good = ends if closing.position.is_long else reversed(ends)
+
+    def is_liquidatable(at: int) -> bool:
+        return is_position_liquidatable(closing, market.at_index_price(prices, at)).is_liquidatable
+
+    if not is_liquidatable(bad) or is_liquidatable(good):
+        return None
+    while abs(bad - good) > 1:
+        middle = (bad + good) // 2
+        if is_liquidatable(middle):
+            bad = middle
+        else:
+            good = middle
+    return bad, good
 
 
 def _reason(text: str) -> str:
