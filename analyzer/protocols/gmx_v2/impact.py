@@ -52,18 +52,26 @@ def get_price_impact_usd(
 
 
 def balance_was_improved(
-    state: MarketState, size_in_usd: int, size_in_tokens: int, is_long: bool, index_mid: int
-) -> bool:
-    """The flag of ``get_price_impact_usd`` alone: without the curve where it cannot matter."""
-    delta = size_in_tokens * index_mid if state.in_tokens else size_in_usd
-    if state.release.fee_tier_by_balance:
-        pool = next_open_interest(state, delta, is_long, index_mid)
-        if not state.words["VIRTUAL_TOKEN_ID"]:
-            return pool.was_improved
-        virtual = next_open_interest_for_virtual_inventory(state, delta, is_long, index_mid)
-        if virtual.was_improved == pool.was_improved:
-            return pool.was_improved
-    return get_price_impact_usd(state, size_in_usd, size_in_tokens, is_long, index_mid)[1]
+    state: MarketState, size_in_usd: int, size_in_tokens: int, is_long: bool
+) -> bool | None:
+    """The flag of ``get_price_impact_usd`` where it follows from the balances alone; else ``None``.
+
+    It then depends on no price, since in tokens mode all of a balance is multiples of the price:
+    a balance that improves on its own side has impact of at least zero, one that does not of at
+    most zero. Only a crossover asks for the curve.
+    """
+    if not state.release.fee_tier_by_balance:
+        return None
+    delta = size_in_tokens if state.in_tokens else size_in_usd
+    pool = next_open_interest(state, delta, is_long, 1)
+    if not state.words["VIRTUAL_TOKEN_ID"] or (pool.was_improved and pool.is_same_side):
+        return pool.was_improved
+    virtual = next_open_interest_for_virtual_inventory(state, delta, is_long, 1)
+    if virtual.was_improved == pool.was_improved:
+        return pool.was_improved
+    if virtual.was_improved and virtual.is_same_side:
+        return pool.was_improved
+    return None
 
 
 def next_open_interest(

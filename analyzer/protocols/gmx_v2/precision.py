@@ -17,7 +17,8 @@ PANIC_DIVISION_BY_ZERO: Final = "Panic(0x12)"
 
 def apply_factor(value: int, factor: int) -> int:
     """``value * factor / 1e30`` truncated toward zero (``Precision.applyFactor``)."""
-    return sdiv(value * factor, FLOAT_PRECISION)
+    product = value * factor
+    return product // FLOAT_PRECISION if product >= 0 else -(-product // FLOAT_PRECISION)
 
 
 def to_factor(value: int, divisor: int) -> int:
@@ -40,6 +41,8 @@ def div(numerator: int, denominator: int) -> int:
     """Solidity's ``/``: truncates toward zero, and panics on division by zero."""
     if denominator == 0:
         raise Revert(PANIC_DIVISION_BY_ZERO)
+    if numerator >= 0 and denominator > 0:
+        return numerator // denominator
     return sdiv(numerator, denominator)
 
 

@@ -42,19 +42,22 @@ class Closing:
     max_positive_impact_usd: int | None
     max_negative_impact_usd: int
     impact: tuple[int, bool] | None
-    """Price impact and tier flag; ``None`` where they depend on the index price."""
+    """Price impact before its caps and tier flag; ``None`` where they depend on the index price.
+
+    Where liquidations ignore impact, the flag is all that is needed, and impact is left at zero.
+    """
     min_collateral_usd: int
     min_collateral_usd_for_leverage: int
     min_collateral_usd_for_leverage_for_liquidation: int
 
     def price_impact_usd(self, index_mid: int) -> tuple[int, bool]:
-        """Impact before caps, and the tier flag; impact is left out where the caps make it 0."""
+        """Price impact before its caps, and the flag that selects the fee tier."""
         if self.impact is not None:
             return self.impact
-        at = (self.position.size_in_usd, self.position.size_in_tokens, self.position.is_long)
-        if self.max_negative_impact_usd == 0:
-            return 0, balance_was_improved(self.state, *at, index_mid)
-        return get_price_impact_usd(self.state, *at, index_mid)
+        position = self.position
+        return get_price_impact_usd(
+            self.state, position.size_in_usd, position.size_in_tokens, position.is_long, index_mid
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,8 @@ def closing_of(
             apply_factor(size, words["POSITION_FEE_FACTOR:negative"]),
             apply_factor(size, words["POSITION_FEE_FACTOR:positive"]),
         ),
-        borrowing_fee_usd=0,
-        funding_fee_amount=0,
+        borrowing_fee_usd=_borrowing_fee_usd(position, accruals),
+        funding_fee_amount=_funding_fee_amount(position, accruals),
         max_positive_impact_usd=(
             apply_factor(size, min(positive, negative)) if release.has_pending_impact else None
         ),
@@ -110,25 +113,42 @@ def closing_of(
         min_collateral_usd_for_leverage=least,
         min_collateral_usd_for_leverage_for_liquidation=for_liquidation,
     )
-    if not state.in_tokens:
-        closing = replace(closing, impact=closing.price_impact_usd(0))
-    return accrued_to(closing, accruals)
+    return replace(closing, impact=_fixed_impact(closing))
+
+
+def _fixed_impact(closing: Closing) -> tuple[int, bool] | None:
+    """Price impact and tier flag as far as they are the same at all prices."""
+    state, position = closing.state, closing.position
+    if closing.max_negative_impact_usd == 0:
+        improved = balance_was_improved(
+            state, position.size_in_usd, position.size_in_tokens, position.is_long
+        )
+        if improved is not None:
+            return 0, improved
+    return None if state.in_tokens else closing.price_impact_usd(0)
 
 
 def accrued_to(closing: Closing, accruals: Accruals) -> Closing:
     """The same closing at other accumulators."""
-    position = closing.position
     return replace(
         closing,
-        borrowing_fee_usd=get_borrowing_fees(
-            position.size_in_usd, accruals.cumulative_borrowing_factor, position.borrowing_factor
-        ),
-        funding_fee_amount=get_funding_amount(
-            accruals.funding_fee_amount_per_size,
-            position.funding_fee_amount_per_size,
-            position.size_in_usd,
-            round_up=True,
-        ),
+        borrowing_fee_usd=_borrowing_fee_usd(closing.position, accruals),
+        funding_fee_amount=_funding_fee_amount(closing.position, accruals),
+    )
+
+
+def _borrowing_fee_usd(position: Position, accruals: Accruals) -> int:
+    return get_borrowing_fees(
+        position.size_in_usd, accruals.cumulative_borrowing_factor, position.borrowing_factor
+    )
+
+
+def _funding_fee_amount(position: Position, accruals: Accruals) -> int:
+    return get_funding_amount(
+        accruals.funding_fee_amount_per_size,
+        position.funding_fee_amount_per_size,
+        position.size_in_usd,
+        round_up=True,
     )
 
 

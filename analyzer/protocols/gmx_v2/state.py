@@ -7,6 +7,7 @@ Words go by the DataStore's own names, with suffixes for what a key is taken wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from analyzer.errors import Revert
@@ -129,15 +130,15 @@ class Accruals:
     funding_fee_amount_per_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarketState:
-    """A market with its words and the global ones."""
+    """A market with its words and the global ones; sums over its words are made once."""
 
     market: Market
     words: Words
     release: Release
 
-    @property
+    @cached_property
     def in_tokens(self) -> bool:
         """Whether the balance of open interest is measured in tokens instead of USD."""
         return self.release.tokens_mode and bool(
@@ -146,17 +147,29 @@ class MarketState:
 
     def open_interest(self, is_long: bool) -> int:
         """``MarketUtils.getOpenInterest`` of a side in USD."""
-        return self.both_collaterals("OPEN_INTEREST", is_long)
+        return self._open_interest[is_long]
 
     def open_interest_in_tokens(self, is_long: bool) -> int:
         """``MarketUtils.getOpenInterestInTokens`` of a side."""
-        return self.both_collaterals("OPEN_INTEREST_IN_TOKENS", is_long)
+        return self._open_interest_in_tokens[is_long]
 
     def open_interest_for_balance(self, is_long: bool, index_mid: int) -> int:
         """``MarketUtils.getOpenInterestForBalance`` of a side in USD."""
         if self.in_tokens:
             return self.open_interest_in_tokens(is_long) * index_mid
         return self.open_interest(is_long)
+
+    @cached_property
+    def _open_interest(self) -> tuple[int, int]:
+        """Short, long."""
+        name = "OPEN_INTEREST"
+        return self.both_collaterals(name, False), self.both_collaterals(name, True)
+
+    @cached_property
+    def _open_interest_in_tokens(self) -> tuple[int, int]:
+        """Short, long."""
+        name = "OPEN_INTEREST_IN_TOKENS"
+        return self.both_collaterals(name, False), self.both_collaterals(name, True)
 
     def both_collaterals(self, name: str, is_long: bool) -> int:
         """A word summed over the collateral tokens of a side, each halved in single-token markets."""
