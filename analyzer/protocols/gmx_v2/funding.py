@@ -74,9 +74,7 @@ def get_next_funding_factor_per_second(
         return 0, True, 0
     if long + short == 0:
         raise Revert("UnableToGetFundingFactorEmptyOpenInterest()")
-    skew = to_factor(
-        apply_exponent_factor(diff, words["FUNDING_EXPONENT_FACTOR"]), long + short
-    )
+    skew = to_factor(apply_exponent_factor(diff, words["FUNDING_EXPONENT_FACTOR"]), long + short)
     if increase == 0:
         rate = apply_factor(skew, words["FUNDING_FACTOR"])
         return min(rate, funding_limit(state, "MAX", long > short)), long > short, 0

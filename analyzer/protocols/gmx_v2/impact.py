@@ -120,7 +120,10 @@ def curves(state: MarketState) -> tuple[tuple[int, int], tuple[int, int]]:
     """Factor and exponent of positive and of negative impact; the positive never exceed those."""
     words = state.words
     positive, negative = (
-        (words[f"POSITION_IMPACT_FACTOR:{of}"], _exponent(state.release.split_impact_exponents, words, of))
+        (
+            words[f"POSITION_IMPACT_FACTOR:{of}"],
+            _exponent(state.release.split_impact_exponents, words, of),
+        )
         for of in (sign(True), sign(False))
     )
     return (min(positive[0], negative[0]), min(positive[1], negative[1])), negative

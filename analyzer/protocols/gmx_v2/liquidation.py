@@ -215,9 +215,7 @@ def _safe_region(flips: tuple[Flip, ...], price: int) -> tuple[int | None, int |
         if flip.liquidatable_side == "below":
             opened = flip
         else:
-            regions.append(
-                (opened.liquidatable_price if opened else None, flip.liquidatable_price)
-            )
+            regions.append((opened.liquidatable_price if opened else None, flip.liquidatable_price))
             opened = None
     if opened:
         regions.append((opened.liquidatable_price, None))

@@ -63,9 +63,9 @@ class Terms:
     max_negative_impact_usd: int
 
 
-def margin_pieces(closing: Closing, prices: Prices, requirement: int) -> tuple[
-    list[Piece], list[Piece]
-]:
+def margin_pieces(
+    closing: Closing, prices: Prices, requirement: int
+) -> tuple[list[Piece], list[Piece]]:
     """The best and the worst form; one and the same list where the impact is known."""
     if closing.impact is not None:
         impact, improved = closing.impact
@@ -101,9 +101,7 @@ def _terms(
     if impact is not None:
         most = closing.max_positive_impact_usd
         capped = impact if most is None else min(impact, most)
-        pending = (
-            position.pending_impact_amount if closing.state.release.has_pending_impact else 0
-        )
+        pending = position.pending_impact_amount if closing.state.release.has_pending_impact else 0
     return Terms(
         is_long=position.is_long,
         rest=(rest[0] - requirement, rest[1]),

@@ -16,7 +16,6 @@ from analyzer.protocols.gmx_v2.risk import Closing, accrued_to, next_accruals
 from analyzer.protocols.gmx_v2.state import Discounts, MarketState, Position, Prices, sign
 from analyzer.units import sdiv
 
-
 IMPACT_POOL: Final = "POSITION_IMPACT_POOL_AMOUNT"
 
 
@@ -62,9 +61,7 @@ def get_execution_price(state: MarketState, position: Position, prices: Prices) 
     impact, improved = get_price_impact_usd(
         state, size, position.size_in_tokens, is_long, prices.index.mid
     )
-    most, most_negative = (
-        words[f"MAX_POSITION_IMPACT_FACTOR:{sign(of)}"] for of in (True, False)
-    )
+    most, most_negative = (words[f"MAX_POSITION_IMPACT_FACTOR:{sign(of)}"] for of in (True, False))
     if impact > 0:
         impact = min(impact, apply_factor(size, min(most, most_negative)))
     pending = position.pending_impact_amount

@@ -82,9 +82,7 @@ def closing_of(
 ) -> Closing:
     """What closing the position at these accumulators rests on, whatever the prices."""
     words, size, release = state.words, position.size_in_usd, state.release
-    positive, negative = (
-        words[f"MAX_POSITION_IMPACT_FACTOR:{sign(of)}"] for of in (True, False)
-    )
+    positive, negative = (words[f"MAX_POSITION_IMPACT_FACTOR:{sign(of)}"] for of in (True, False))
     least = apply_factor(size, words["MIN_COLLATERAL_FACTOR"])
     for_liquidation = (
         apply_factor(size, words["MIN_COLLATERAL_FACTOR_FOR_LIQUIDATION"])
