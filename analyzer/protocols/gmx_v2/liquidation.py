@@ -7,6 +7,7 @@ neighbour decides. Nothing assumes that the verdict is monotone in the price.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from analyzer.errors import Revert
@@ -147,26 +148,40 @@ def _flips_of_sawtooth(search: Search, root: int, slope: int) -> Iterator[Flip]:
 
 def _flips_in_bands(search: Search, best: list[Piece], worst: list[Piece]) -> Iterator[Flip]:
     """Search the prices at which the best form is safe and the worst is not."""
-    margin, far = search.margin, search.far
+    far = search.far
     cuts = {1, far}
     for piece in (*best, *worst):
         cuts |= {cut for cut in (piece.low, *piece.roots()) if 1 < cut < far}
-    edges = sorted(cuts)
-    low: int | None = None
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    low, before, agreed = 1, None, None
+    inside = False
+    for left, right in pairwise(sorted(cuts)):
         middle = (left + right) // 2
-        if _is_safe(best, middle) != _is_safe(worst, middle):
-            low = left if low is None else low
-        elif low is not None:
-            yield from _search(margin, _wider(low, -1, far), _wider(left, 1, far))
-            low = None
-    if low is not None:
-        yield from _search(margin, _wider(low, -1, far), far)
+        is_safe = _is_safe(best, middle)
+        if is_safe != _is_safe(worst, middle):
+            if not inside:
+                low, before, inside = left, agreed, True
+            continue
+        agreed = is_safe
+        if inside:
+            yield from _search(search, low, before, left, is_safe)
+            inside = False
+    if inside:
+        yield from _search(search, low, before, far, None)
 
 
-def _search(margin: Margin, low: int, high: int) -> Iterator[Flip]:
-    """All flips that samples between two prices show."""
-    low_value, high_value = margin(low), _margin_if_any(margin, high)
+def _search(
+    search: Search, low: int, before: bool | None, high: int, after: bool | None
+) -> Iterator[Flip]:
+    """All flips that samples show between two prices, outside of which both forms agree.
+
+    ``before`` and ``after`` is what they agree on: the ends are moved out until the exact margin
+    does so too, to make up for the flooring that the forms leave out.
+    """
+    margin = search.margin
+    low, low_value = _moved_out(search, low, -1, before)
+    high, high_value = _moved_out(search, high, 1, after)
+    if low_value is None:
+        return
     if high_value is not None and (low_value >= 0) != (high_value >= 0):
         yield _narrow(margin, low, low_value, high, high_value)
         return
@@ -179,6 +194,20 @@ def _search(margin: Margin, low: int, high: int) -> Iterator[Flip]:
         if (value >= 0) != (previous_value >= 0):
             yield _narrow(margin, previous, previous_value, price, value)
         previous, previous_value = price, value
+
+
+def _moved_out(
+    search: Search, price: int, direction: int, agreed: bool | None
+) -> tuple[int, int | None]:
+    """A price a little further out at which the margin has the agreed sign, and that margin."""
+    step = (price >> 24) + 2
+    for _ in range(GROWING_STEPS):
+        at = min(max(1, price + direction * step), search.far)
+        value = _margin_if_any(search.margin, at)
+        if agreed is None or value is None or (value >= 0) == agreed or at in (1, search.far):
+            break
+        step *= 4
+    return at, value
 
 
 def _margin_if_any(margin: Margin, price: int) -> int | None:
@@ -236,8 +265,3 @@ def _is_safe(pieces: list[Piece], price: int) -> bool:
         if piece.low <= price and (piece.high is None or price <= piece.high)
     )
     return piece.is_safe(price)
-
-
-def _wider(price: int, direction: int, far: int) -> int:
-    """A price a little further out, to make up for what the forms leave out."""
-    return min(max(1, price + direction * ((price >> 20) + 2)), far)
