@@ -1,6 +1,6 @@
 """EventEmitter logs to values by key name: in bulk where the layout is known and checked.
 
-Events of one name whose items have the same keys share every byte but the values. So the first log
+Events of one name whose items have the same keys share all bytes but the values. So the first log
 of a layout is decoded by eth-abi and walked once, to learn where its values lie; a later log is
 compared with all the other bytes in one step, and its values are cut out. Whatever does not match
 a known layout goes through eth-abi, which also decides what is malformed.
@@ -65,9 +65,9 @@ class Decoder:
                 return values
         values = decode_slowly(log)
         if len(known) < MOST_LAYOUTS:
-            layout = learn(log.data)
-            if layout is not None and layout.values(log.data) == values:
-                known.append(layout)
+            learned = learn(log.data)
+            if learned is not None and learned.values(log.data) == values:
+                known.append(learned)
         return values
 
 
@@ -89,7 +89,7 @@ def decode_slowly(log: Log) -> Values:
 
 
 def learn(data: bytes) -> Layout | None:
-    """The layout of a log that eth-abi accepts; ``None`` if it is not of fixed-size values alone."""
+    """The layout of a log that eth-abi accepts; ``None`` unless all values have a fixed size."""
     try:
         places = list(_places(data))
     except (error, IndexError, UnicodeDecodeError):

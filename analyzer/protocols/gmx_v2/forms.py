@@ -132,9 +132,9 @@ def _error_bound(basis: Basis, prices: Prices) -> float:
 
 def _whole(price: int, decimals: int) -> float:
     """A contract price in USD per whole token."""
-    return price * 10**decimals / USD
+    return float(price * 10**decimals / USD)
 
 
 def _per_whole(amount: int, decimals: int) -> float:
     """An amount in whole tokens: USD per USD of price."""
-    return amount / 10**decimals
+    return float(amount / 10**decimals)

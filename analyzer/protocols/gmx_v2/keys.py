@@ -21,7 +21,7 @@ def key(name: str, *arguments: bytes | str | int | bool) -> bytes:
     """The key of a name, composed with addresses (text), numbers, booleans and 32-byte words."""
     if not arguments:
         return name_key(name)
-    return keccak(name_key(name) + b"".join(map(_word, arguments)))
+    return keccak(name_key(name) + b"".join(_word(argument) for argument in arguments))
 
 
 def field_key(owner: bytes | str, name: str) -> bytes:
@@ -31,7 +31,8 @@ def field_key(owner: bytes | str, name: str) -> bytes:
 
 def position_key(account: str, market: str, collateral_token: str, is_long: bool) -> bytes:
     """``Position.getPositionKey``."""
-    return keccak(b"".join(map(_word, (account, market, collateral_token, is_long))))
+    own = (account, market, collateral_token, is_long)
+    return keccak(b"".join(_word(argument) for argument in own))
 
 
 def _word(argument: bytes | str | int | bool) -> bytes:

@@ -13,7 +13,7 @@ from analyzer.units import to_e18
 
 
 def executed_price(at: At, log: Log, token: str, after: Mapping[str, Any]) -> Prices:
-    """``OraclePriceUpdate``. Logs do not say a token's decimals: the price is exact in ``inputs``."""
+    """``OraclePriceUpdate``. Decimals are not in the logs: the price is in ``inputs``."""
     price = Price(after["minPrice"], after["maxPrice"])
     quote = Quote(EXECUTED, price, after["timestamp"], after)
     return price_row(at, token, None, quote, log_index=log.log_index)

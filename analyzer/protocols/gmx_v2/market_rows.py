@@ -77,37 +77,34 @@ def market_row(at: At, got: Readings, market: str, assessor: Assessor) -> Market
     """A market with its words; open interest and pool in USD as far as they are known."""
     props = got.markets[market]
     found = assessor.market(market) if props.index_token != ZERO_ADDRESS else "swap only"
-    state, prices = (None, None) if isinstance(found, str) else found
-    words = state.words if state else {}
+    long, short, pool = (None, None, None) if isinstance(found, str) else _sizes(*found)
     return Markets(
         at=at,
         market=market,
         asset=asset_of(at.chain_id, props.index_token),
         name=_name(at, got, props),
         status=_status(got, market, props),
-        open_interest_long_usd=usd(state and _known(lambda: state.open_interest(True))),
-        open_interest_short_usd=usd(state and _known(lambda: state.open_interest(False))),
-        pool_usd=usd(state and prices and _known(lambda: _pool_usd(state, prices))),
+        open_interest_long_usd=usd(long),
+        open_interest_short_usd=usd(short),
+        pool_usd=usd(pool),
         parameters={
             "marketToken": market,
             "indexToken": props.index_token,
             "longToken": props.long_token,
             "shortToken": props.short_token,
-            **words,
+            **({} if isinstance(found, str) else found[0].words),
         },
     )
 
 
-def _known(value: Any) -> int | None:
+def _sizes(state: MarketState, prices: Prices) -> tuple[int | None, int | None, int | None]:
+    """Open interest of longs and shorts, and the pool, in USD with 30 decimals."""
     try:
-        known: int = value()
+        long, short = state.open_interest(True), state.open_interest(False)
+        longs_pool = state.pool_amount(True) * prices.long.min
+        return long, short, longs_pool + state.pool_amount(False) * prices.short.min
     except MissingError:
-        return None
-    return known
-
-
-def _pool_usd(state: MarketState, prices: Prices) -> int:
-    return state.pool_amount(True) * prices.long.min + state.pool_amount(False) * prices.short.min
+        return None, None, None
 
 
 def _status(got: Readings, market: str, props: Market) -> str:
@@ -158,8 +155,8 @@ def price_row(
         token=token,
         asset=asset_of(at.chain_id, token),
         source=quote.source,
-        price_min=price and price_e18(price.min, decimals),
-        price_max=price and price_e18(price.max, decimals),
+        price_min=price_e18(price.min, decimals) if price else None,
+        price_max=price_e18(price.max, decimals) if price else None,
         observed_at=quote.observed_at,
         max_age=heartbeat,
         max_age_source=None if heartbeat is None else "PRICE_FEED_HEARTBEAT_DURATION",
@@ -180,7 +177,7 @@ def _limit(got: Readings) -> int | None:
 
 
 def funding_rows(at: At, got: Readings, market: str, assessor: Assessor) -> Iterator[Row]:
-    """Rates per hour as a fraction of size, by side and collateral; what is received is negative."""
+    """Rates per hour as a fraction of size, by side and collateral; negative: received."""
     found = assessor.market(market)
     if isinstance(found, str):
         return

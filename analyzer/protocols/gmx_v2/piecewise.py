@@ -9,6 +9,7 @@ of the price. For the latter there is a best and a worst form, between which the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isqrt
 
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION, apply_factor
@@ -130,11 +131,7 @@ def _collateral_less_fees(closing: Closing, prices: Prices, fee_usd: int) -> tup
 def _pieces(terms: Terms) -> list[Piece]:
     cuts = sorted({cut for cut in _cuts(terms) if cut > 0})
     bounds: Sequence[int | None] = [0, *cuts, None]
-    return [
-        _piece(terms, low, high)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
-        if low is not None
-    ]
+    return [_piece(terms, low, high) for low, high in pairwise(bounds) if low is not None]
 
 
 def _cuts(terms: Terms) -> Iterable[int]:

@@ -1,7 +1,6 @@
 """Positions to rows: exact integers in ``inputs`` and ``outputs``, amounts in E18 beside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from analyzer.assets import asset_of
@@ -9,51 +8,15 @@ from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
 from analyzer.protocols.gmx_v2.forms import margin_legs
 from analyzer.protocols.gmx_v2.liquidation import LiquidationPrices
 from analyzer.protocols.gmx_v2.market_rows import price_e18, price_id, usd
-from analyzer.protocols.gmx_v2.state import Discounts, Market, Position, Prices
-from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
+from analyzer.protocols.gmx_v2.position import Held
+from analyzer.protocols.gmx_v2.position_json import UNKNOWN, flips_of, inputs_of, verdict_of
+from analyzer.protocols.gmx_v2.state import Position, Prices
 from analyzer.rows import At, MarginAccounts, Positions, Row
 from analyzer.units import BASIS_POINTS, to_e18
 
 SAFE: Final = "safe"
 LIQUIDATABLE: Final = "liquidatable"
-UNKNOWN: Final = "unknown"
 MOST_BPS: Final = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A position by its key; without a struct there is a reason."""
-
-    key: str
-    fields: Mapping[str, Any]
-    """What is known of it, under the contract's names."""
-    reason: str | None = None
-
-    @property
-    def position(self) -> Position | None:
-        """The struct, if all of it is known."""
-        return None if self.reason is not None else position_of(self.key, self.fields)
-
-
-def position_of(key: str, fields: Mapping[str, Any]) -> Position:
-    """``Position.Props`` of its fields under the contract's names; no pending impact is none."""
-    return Position(
-        key,
-        fields["account"],
-        fields["market"],
-        fields["collateralToken"],
-        bool(fields["isLong"]),
-        fields["sizeInUsd"],
-        fields["sizeInTokens"],
-        fields["collateralAmount"],
-        fields.get("pendingImpactAmount", 0),
-        fields["borrowingFactor"],
-        fields["fundingFeeAmountPerSize"],
-        fields["longTokenClaimableFundingAmountPerSize"],
-        fields["shortTokenClaimableFundingAmountPerSize"],
-        fields["increasedAtTime"],
-        fields["decreasedAtTime"],
-    )
 
 
 def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
@@ -63,12 +26,12 @@ def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
         assessed = Assessed(str(held.reason), str(held.reason))
     else:
         assessed = assessor.assess(position)
-    inputs = _inputs(assessor, held, assessed)
+    inputs = inputs_of(assessor, held, assessed)
     outputs = {
-        "stored": _verdict(assessed.stored),
-        "executable": _verdict(assessed.executable),
-        "flips_stored": _flips(assessed.stored),
-        "flips_executable": _flips(assessed.executable),
+        "stored": verdict_of(assessed.stored),
+        "executable": verdict_of(assessed.executable),
+        "flips_stored": flips_of(assessed.stored),
+        "flips_executable": flips_of(assessed.executable),
     }
     rows: list[Row] = [
         _position_row(at, assessor, held, assessed, inputs, outputs),
@@ -120,18 +83,22 @@ def _position_row(
         collateral_token=fields.get("collateralToken"),
         size_usd=usd(fields.get("sizeInUsd")),
         size_tokens=_tokens(fields.get("sizeInTokens"), index_decimals),
-        collateral_usd=usd(verdict and verdict.collateral_usd),
+        collateral_usd=usd(verdict.collateral_usd if verdict else None),
         collateral_amount=_tokens(fields.get("collateralAmount"), collateral_decimals),
         entry_price=_entry_price(position, index_decimals),
         price=None if price is None else price_e18(price, index_decimals),
-        unrealized_pnl_usd=usd(verdict and verdict.position_pnl_usd),
-        funding_owed_usd=_times(verdict and verdict.fees.funding_fee_amount, collateral_price),
-        borrowing_owed_usd=_times(verdict and verdict.fees.borrowing_fee_amount, collateral_price),
-        leverage_bps=_leverage(position, verdict and verdict.remaining_collateral_usd),
+        unrealized_pnl_usd=usd(verdict.position_pnl_usd if verdict else None),
+        funding_owed_usd=_times(
+            verdict.fees.funding_fee_amount if verdict else None, collateral_price
+        ),
+        borrowing_owed_usd=_times(
+            verdict.fees.borrowing_fee_amount if verdict else None, collateral_price
+        ),
+        leverage_bps=_leverage(position, verdict.remaining_collateral_usd if verdict else None),
         liquidation_kind=liquidation.kind if liquidation else UNKNOWN,
-        liquidation_below=_flip_price(liquidation and liquidation.below, index_decimals),
-        liquidation_above=_flip_price(liquidation and liquidation.above, index_decimals),
-        distance_bps=_distance(verdict and verdict.is_liquidatable, price, liquidation),
+        liquidation_below=_flip_price(liquidation.below if liquidation else None, index_decimals),
+        liquidation_above=_flip_price(liquidation.above if liquidation else None, index_decimals),
+        distance_bps=_distance(verdict.is_liquidatable if verdict else None, price, liquidation),
         inputs=inputs,
         outputs=outputs,
     )
@@ -160,7 +127,10 @@ def _account_row(at: At, assessor: Assessor, held: Held, assessed: Assessed) -> 
         reason=_reason(assessed),
         blocked_by=_blocked_by(assessor, held),
         inputs={"release": assessor.got.release.name, "timestamp": assessor.got.block.time},
-        outputs={"executable": _verdict(assessed.executable), "stored": _verdict(assessed.stored)},
+        outputs={
+            "executable": verdict_of(assessed.executable),
+            "stored": verdict_of(assessed.stored),
+        },
     )
 
 
@@ -183,104 +153,6 @@ def _reason(assessed: Assessed) -> str | None:
     if isinstance(assessed.stored, str):
         return assessed.stored
     return assessed.executable.verdict.reason or None
-
-
-def _inputs(assessor: Assessor, held: Held, assessed: Assessed) -> dict[str, Any]:
-    got, prices = assessor.got, assessed.prices
-    market = got.markets.get(held.fields.get("market", ""))
-    return {
-        "positionKey": held.key,
-        **{name: held.fields[name] for name in POSITION_FIELDS if name in held.fields},
-        "release": got.release.name,
-        "timestamp": got.block.time,
-        "marketProps": market and _market(market),
-        "prices": prices and _prices(prices),
-        "price_basis": market and _price_basis(assessor, market),
-        "discounts": assessed.discounts and _discounts(assessed.discounts),
-        "accumulators": {
-            name: {
-                "cumulativeBorrowingFactor": basis.accruals.cumulative_borrowing_factor,
-                "fundingFeeAmountPerSize": basis.accruals.funding_fee_amount_per_size,
-            }
-            for name, basis in (
-                ("stored", assessed.stored), ("executable", assessed.executable),
-            )
-            if isinstance(basis, Basis)
-        },
-    }  # fmt: skip
-
-
-def _market(market: Market) -> dict[str, str]:
-    return {
-        "marketToken": market.market_token,
-        "indexToken": market.index_token,
-        "longToken": market.long_token,
-        "shortToken": market.short_token,
-    }
-
-
-def _prices(prices: Prices) -> dict[str, dict[str, int]]:
-    named = (("index", prices.index), ("long", prices.long), ("short", prices.short))
-    return {f"{name}TokenPrice": {"min": price.min, "max": price.max} for name, price in named}
-
-
-def _price_basis(assessor: Assessor, market: Market) -> dict[str, str | None]:
-    tokens = {
-        "index": market.index_token, "long": market.long_token, "short": market.short_token,
-    }  # fmt: skip
-    used = {name: assessor.prices[token].used for name, token in tokens.items()}
-    return {name: quote.source if quote else None for name, quote in used.items()}
-
-
-def _discounts(discounts: Discounts) -> dict[str, int | bool]:
-    return {
-        "proTraderTier": discounts.pro_tier,
-        "proDiscountFactor": discounts.pro_discount_factor,
-        "hasReferralCode": discounts.has_referral_code,
-        "referralTraderDiscountFactor": discounts.trader_discount_factor,
-        "referralTotalRebateFactor": discounts.total_rebate_factor,
-    }
-
-
-def _verdict(basis: Basis | str) -> dict[str, Any]:
-    if isinstance(basis, str):
-        return {"unknown": basis}
-    verdict, fees = basis.verdict, basis.verdict.fees
-    return {
-        "isLiquidatable": verdict.is_liquidatable,
-        "reason": verdict.reason,
-        "remainingCollateralUsd": verdict.remaining_collateral_usd,
-        "minCollateralUsd": verdict.min_collateral_usd,
-        "minCollateralUsdForLeverage": verdict.min_collateral_usd_for_leverage,
-        "collateralUsd": verdict.collateral_usd,
-        "positionPnlUsd": verdict.position_pnl_usd,
-        "priceImpactUsd": verdict.price_impact_usd,
-        "collateralCostUsd": verdict.collateral_cost_usd,
-        "balanceWasImproved": verdict.balance_was_improved,
-        "positionFeeAmount": fees.position_fee_amount,
-        "totalDiscountAmount": fees.total_discount_amount,
-        "borrowingFeeAmount": fees.borrowing_fee_amount,
-        "fundingFeeAmount": fees.funding_fee_amount,
-        "totalCostAmount": fees.total_cost_amount,
-    }
-
-
-def _flips(basis: Basis | str) -> dict[str, Any]:
-    if isinstance(basis, str):
-        return {"kind": UNKNOWN, "flips": []}
-    return {
-        "kind": basis.liquidation.kind,
-        "flips": [
-            {
-                "liquidatable_price": flip.liquidatable_price,
-                "safe_price": flip.safe_price,
-                "liquidatable_side": flip.liquidatable_side,
-            }
-            for flip in basis.liquidation.flips
-        ],
-        "below": basis.liquidation.below,
-        "above": basis.liquidation.above,
-    }
 
 
 def _pnl_price(prices: Prices | None, position: Position | None) -> int | None:

@@ -1,7 +1,7 @@
 """PRBMathUD60x18 2.4.3: powers of fixed-point numbers with 18 decimals, bit for bit.
 
-The contracts raise open interest to fractional exponents with it. Floating point is not good enough:
-its last digit decides verdicts at the boundary.
+The contracts raise open interest to fractional exponents with it. Floating point is not good
+enough: its last digit decides verdicts at the boundary.
 """
 
 from functools import cache

@@ -109,7 +109,7 @@ def _user(
 ) -> Quote | None:
     """A user's price, by the token's asset or address, in E18 USD per whole token."""
     asset = asset_of(got.deployment.chain_id, token)
-    given = next((users[name] for name in (token, asset) if name in users), None)
+    given = users.get(token, users.get(asset) if asset is not None else None)
     if given is None:
         return None
     if decimals is None:

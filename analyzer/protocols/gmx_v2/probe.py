@@ -33,12 +33,12 @@ def probe(deployment: Deployment) -> Reads[Probe]:
             "check the address and the chain"
         )
     markets = yield from set_members(store, "getAddressValuesAt", {"": (MARKET_LIST, count)})
-    questions: dict[tuple[str, str], Read] = {
+    questions: dict[Any, Read] = {
         (market, name): store.read(name, word)
         for market in markets[""]
         for name, word in release_words(market)
     }
-    found = (yield questions) if questions else {}
+    found: Mapping[Any, Any] = (yield questions) if questions else {}
     is_set = {name for (_, name), value in found.items() if not isinstance(value, Failed) and value}
     told = _told(is_set)
     named = deployment.options.get("release")

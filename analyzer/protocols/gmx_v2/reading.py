@@ -39,24 +39,30 @@ class Readings:
     deployment: Deployment
     release: Release
     block: Block
-    values: Values = field(default_factory=Values)
+    values: dict[tuple[str, Any, str], Any] = field(default_factory=dict)
+    market_keys: list[str] = field(default_factory=list)
     markets: dict[str, Market] = field(default_factory=dict)
     position_keys: list[str] = field(default_factory=list)
 
-    def get(self, *name: Any) -> Any:
+    def get(self, kind: str, owner: Any, name: str) -> Any:
         """A value, or ``None`` where there is none."""
-        value = self.values.get(name)
+        value = self.values.get((kind, owner, name))
         return None if isinstance(value, Failed) else value
 
-    def need(self, *name: Any) -> Any:
+    def need(self, kind: str, owner: Any, name: str) -> Any:
         """A value, or ``MissingError`` with the reason why there is none."""
-        if name not in self.values:
-            raise MissingError(f"{' '.join(map(str, name))} was not read")
-        return self.values.need(name)
+        if (kind, owner, name) not in self.values:
+            raise MissingError(f"{kind} {owner} {name} was not read")
+        value = self.values[kind, owner, name]
+        if isinstance(value, Failed):
+            raise MissingError(value.reason)
+        return value
 
     def market_state(self, market: str) -> MarketState:
         """A market with its words; ``MissingError`` if it is not in the market list."""
         if market not in self.markets:
+            if market in self.market_keys:
+                raise MissingError(f"the tokens of market {market} could not be read")
             raise MissingError(f"market {market} is not in MARKET_LIST")
         words: dict[str, int] = {}
         failed: dict[str, str] = {}
@@ -146,21 +152,22 @@ def _read_sets(got: Readings, store: DataStore, sets: Mapping[str, bytes]) -> Re
     members = yield from set_members(
         store, "getBytes32ValuesAt", {name: (sets[name], counts[name]) for name in sets}
     )
-    got.markets = dict.fromkeys(markets["MARKET_LIST"])  # type: ignore[arg-type]
+    got.market_keys = markets["MARKET_LIST"]
     got.position_keys = [f"0x{one.hex()}" for name in sets for one in members[name]]
 
 
 def _read_members(got: Readings, store: DataStore) -> Reads[None]:
     """The fields of markets and positions."""
     questions: Questions = {}
-    for market in got.markets:
+    for market in got.market_keys:
         questions |= _words(store, "props", market, market_fields(market))
     for position in got.position_keys:
         fields = position_fields(got.release, bytes.fromhex(position[2:]))
         questions |= _words(store, "position", position, fields)
     got.take((yield questions) if questions else {})
     props = {
-        market: [got.get("props", market, name) for name in MARKET_FIELDS] for market in got.markets
+        market: [got.get("props", market, name) for name in MARKET_FIELDS]
+        for market in got.market_keys
     }
     got.markets = {
         market: Market(*tokens) for market, tokens in props.items() if None not in tokens

@@ -20,7 +20,7 @@ from analyzer.protocols.gmx_v2.log_rows import executed_price, funding_row
 from analyzer.protocols.gmx_v2.prices import LOST, PRICE_STATE
 from analyzer.reads import MalformedError
 from analyzer.rows import At, DataQuality, PositionEvents, Row
-from analyzer.units import to_e18
+from analyzer.units import ceil_div, to_e18
 
 EVENT_LOG_1: Final = "0x137a44067c8961cd7e1d876f4754a5a3a75989b4552f1843fc69c3b372def160"
 LIQUIDATION: Final = 7
@@ -154,7 +154,7 @@ def _position_increase(run: _Replay, log: Log, values: Values) -> None:
 def _position_decrease(run: _Replay, log: Log, values: Values) -> None:
     key, before = _identify(run, values)
     pending: int | None = None
-    unknown = "its history before the logs at hand is not known"
+    unknown: str | None = "its history before the logs at hand is not known"
     if before is not None:
         pending, unknown = before.get("pendingImpactAmount"), before.get("unknown")
         if pending is not None:
@@ -178,7 +178,7 @@ def proportional_pending_impact(pending: int, size_delta_usd: int, size_before: 
     if size_before == 0:
         return pending
     share = abs(pending) * size_delta_usd
-    return -(-(-share // size_before)) if pending < 0 else share // size_before
+    return -ceil_div(share, size_before) if pending < 0 else share // size_before
 
 
 def _identify(run: _Replay, values: Values) -> tuple[str, Mapping[str, Any] | None]:

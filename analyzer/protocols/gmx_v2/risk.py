@@ -212,7 +212,7 @@ def is_position_liquidatable(
 
 
 def _capped_impact(closing: Closing, impact: int, prices: Prices) -> int:
-    """Cap positive impact, add what is pending, drop what helps, floor what hurts: in this order."""
+    """Cap positive impact, add what is pending, drop what helps, floor what hurts: in order."""
     if impact >= 0 and closing.max_positive_impact_usd is not None:
         impact = min(impact, closing.max_positive_impact_usd)
     if closing.state.release.has_pending_impact:

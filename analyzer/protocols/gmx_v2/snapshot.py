@@ -14,7 +14,8 @@ from analyzer.protocols.gmx_v2.market_rows import (
     price_rows,
     token_rows,
 )
-from analyzer.protocols.gmx_v2.position_rows import Held, position_rows
+from analyzer.protocols.gmx_v2.position import Held
+from analyzer.protocols.gmx_v2.position_rows import position_rows
 from analyzer.protocols.gmx_v2.prices import (
     CHAINLINK,
     EXECUTED,

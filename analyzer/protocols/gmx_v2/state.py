@@ -172,7 +172,7 @@ class MarketState:
         return self.both_collaterals(name, False), self.both_collaterals(name, True)
 
     def both_collaterals(self, name: str, is_long: bool) -> int:
-        """A word summed over the collateral tokens of a side, each halved in single-token markets."""
+        """A word summed over a side's collateral tokens, each halved in single-token markets."""
         words, divisor, of = self.words, self.market.divisor, side(is_long)
         return (
             words[f"{name}:longToken:{of}"] // divisor + words[f"{name}:shortToken:{of}"] // divisor

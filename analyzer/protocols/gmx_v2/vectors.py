@@ -1,7 +1,7 @@
 """Comparing with a file of recorded contract answers."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from analyzer.errors import AnalyzerError, Revert
 from analyzer.protocol import Comparison
@@ -18,22 +18,21 @@ from analyzer.protocols.gmx_v2.risk import (
     is_position_liquidatable,
     next_accruals,
 )
-from analyzer.protocols.gmx_v2.state import (
-    Discounts,
-    Market,
-    MarketState,
-    Position,
-    Price,
-    Prices,
-    Words,
+from analyzer.protocols.gmx_v2.state import MarketState, Prices
+from analyzer.protocols.gmx_v2.vector_file import (
+    discounts_from,
+    market_from,
+    position_from,
+    prices_from,
+    words_from,
 )
 from analyzer.reads import MissingError
 
-VERDICT_VALUES = (
-    ("remainingCollateralUsd", lambda verdict: verdict.remaining_collateral_usd),
-    ("minCollateralUsd", lambda verdict: verdict.min_collateral_usd),
-    ("minCollateralUsdForLeverage", lambda verdict: verdict.min_collateral_usd_for_leverage),
-)
+VERDICT_VALUES: Final = {
+    "remainingCollateralUsd": "remaining_collateral_usd",
+    "minCollateralUsd": "min_collateral_usd",
+    "minCollateralUsdForLeverage": "min_collateral_usd_for_leverage",
+}
 
 
 def verify_vectors(document: Mapping[str, Any]) -> Comparison:
@@ -91,7 +90,13 @@ def _compare_vector(comparison: Comparison, release: Release, vector: Mapping[st
 
 
 def _verdict_name(min_usd: bool, for_liquidation: bool) -> str:
-    return f"{'min_usd' if min_usd else 'no_min_usd'}_{'for' if for_liquidation else 'not_for'}_liquidation"
+    return "_".join(
+        (
+            "min_usd" if min_usd else "no_min_usd",
+            "for" if for_liquidation else "not_for",
+            "liquidation",
+        )
+    )
 
 
 def _compare_verdict(
@@ -121,10 +126,9 @@ def _compare_verdict(
     comparison.compare(
         "verdict", subject, "isLiquidatable", answer, (theirs["isLiquidatable"], theirs["reason"])
     )
-    for name, value in VERDICT_VALUES:
-        comparison.compare(
-            "value", subject, name, value(ours) if ours else answer, int(theirs[name])
-        )
+    for name, attribute in VERDICT_VALUES.items():
+        value = getattr(ours, attribute) if ours else answer
+        comparison.compare("value", subject, name, value, int(theirs[name]))
 
 
 def _compare_accrual(
@@ -231,9 +235,7 @@ def _compare_flip(
     pairs = [(flip.liquidatable_price, flip.safe_price) for flip in flips]
     if theirs["exists"]:
         recorded = (int(theirs["liquidatable_price"]), int(theirs["safe_price"]))
-        if recorded not in pairs:
-            pairs = [_bisected(closing, prices)]
-        found = recorded if recorded in pairs else pairs
+        found = recorded if recorded in pairs else _bisected(closing, prices)
         comparison.compare("flip", subject, "liquidatable_price, safe_price", found, recorded)
         return
     ends = [(int(theirs[f"{end}End"]), theirs[f"liquidatableAt{end.title()}End"])
@@ -276,58 +278,3 @@ def _bisected(closing: Closing, prices: Prices) -> tuple[int, int] | None:
 def _reason(text: str) -> str:
     """A revert's reason without what differs between tools that report it."""
     return text.replace(" ", "").removesuffix("()")
-
-
-def words_from(words: Mapping[str, Any]) -> Words:
-    """DataStore words as they are written in a file: decimals, hex and booleans."""
-    booleans = {"true": 1, "false": 0, True: 1, False: 0}
-    return Words(
-        {name: booleans[word] if word in booleans else int(word, 0) for name, word in words.items()}
-    )
-
-
-def market_from(market: Mapping[str, str]) -> Market:
-    """``Market.Props`` of a file."""
-    return Market(
-        *(market[name].lower() for name in ("marketToken", "indexToken", "longToken", "shortToken"))
-    )
-
-
-def prices_from(prices: Mapping[str, Any]) -> Prices:
-    """``MarketPrices`` of a file."""
-    return Prices(
-        *(
-            Price(int(prices[f"{name}TokenPrice"]["min"]), int(prices[f"{name}TokenPrice"]["max"]))
-            for name in ("index", "long", "short")
-        )
-    )
-
-
-def position_from(key: str, position: Mapping[str, Any]) -> Position:
-    """``Position.Props`` of a file."""
-    addresses, numbers = position["addresses"], position["numbers"]
-    return Position(
-        key.lower(),
-        *(addresses[name].lower() for name in ("account", "market", "collateralToken")),
-        position["flags"]["isLong"],
-        *(
-            int(numbers.get(name, 0))
-            for name in (
-                "sizeInUsd", "sizeInTokens", "collateralAmount", "pendingImpactAmount",
-                "borrowingFactor", "fundingFeeAmountPerSize",
-                "longTokenClaimableFundingAmountPerSize",
-                "shortTokenClaimableFundingAmountPerSize", "increasedAtTime", "decreasedAtTime",
-            )
-        ),
-    )  # fmt: skip
-
-
-def discounts_from(discounts: Mapping[str, str]) -> Discounts:
-    """The discounts of a file."""
-    return Discounts(
-        pro_tier=int(discounts["proTraderTier"]),
-        pro_discount_factor=int(discounts["proDiscountFactor"]),
-        has_referral_code=int(discounts["referralCode"], 16) != 0,
-        trader_discount_factor=int(discounts["referralTraderDiscountFactor"]),
-        total_rebate_factor=int(discounts["referralTotalRebateFactor"]),
-    )

@@ -40,7 +40,7 @@ def verify(
             comparison.skip(f"position {position.position_id}: {_unknown(position)}")
         else:
             asked |= _questions(deployment, position)
-    answers: Mapping[tuple[str, str], Any] = (yield asked) if asked else {}
+    answers: Mapping[Any, Any] = (yield asked) if asked else {}
     for position in positions:
         key = position.position_id
         if (key, "verdict") in answers:

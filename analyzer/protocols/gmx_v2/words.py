@@ -35,6 +35,10 @@ POSITION_FIELDS: Final = {
 }  # fmt: skip
 """The contract's names of a position's fields, with their DataStore names and getters."""
 
+GLOBAL: Final = (
+    "MIN_COLLATERAL_USD", "POSITION_FEE_RECEIVER_FACTOR", "BORROWING_FEE_RECEIVER_FACTOR",
+    "MAX_ORACLE_REF_PRICE_DEVIATION_FACTOR",
+)  # fmt: skip
 PLAIN: Final = (
     "MIN_COLLATERAL_FACTOR", "MAX_POSITION_IMPACT_FACTOR_FOR_LIQUIDATIONS",
     "LIQUIDATION_FEE_FACTOR", "FUNDING_UPDATED_AT", "FUNDING_FACTOR", "FUNDING_EXPONENT_FACTOR",
@@ -58,8 +62,7 @@ MAX_PNL: Final = "MAX_PNL_FACTOR_FOR_TRADERS"
 
 def global_words(release: Release) -> Iterator[tuple[str, Word]]:
     """Words that hold for all markets."""
-    for name in ("MIN_COLLATERAL_USD", "POSITION_FEE_RECEIVER_FACTOR",
-                 "BORROWING_FEE_RECEIVER_FACTOR", "MAX_ORACLE_REF_PRICE_DEVIATION_FACTOR"):  # fmt: skip
+    for name in GLOBAL:
         yield name, Word("getUint", key(name))
     yield _flag("SKIP_BORROWING_FEE_FOR_SMALLER_SIDE")
     if release.tokens_mode:
