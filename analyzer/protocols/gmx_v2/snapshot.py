@@ -99,12 +99,14 @@ def _from_state(got: Readings) -> list[Held]:
         }
         failed = next((v.reason for v in values.values() if isinstance(v, Failed)), None)
         fields = {name: v for name, v in values.items() if not isinstance(v, Failed)}
+        if "isLong" in fields:
+            fields["isLong"] = bool(fields["isLong"])
         held.append(Held(key, fields, failed or _wrong_key(key, fields)))
     return held
 
 
 def _wrong_key(key: str, fields: Mapping[str, Any]) -> str | None:
-    own = (fields["account"], fields["market"], fields["collateralToken"], bool(fields["isLong"]))
+    own = (fields["account"], fields["market"], fields["collateralToken"], fields["isLong"])
     if f"0x{position_key(*own).hex()}" == key:
         return None
     return f"{key} is not the key of the position that the DataStore keeps under it"
@@ -129,8 +131,7 @@ def _differences(at: At, logged: Mapping[str, Held], read: Mapping[str, Held]) -
 def _struct(held: Held | None) -> dict[str, Any]:
     if held is None:
         return {}
-    struct = {name: held.fields.get(name) for name in POSITION_FIELDS if name in held.fields}
-    return struct | {"isLong": bool(struct.get("isLong"))}
+    return {name: held.fields[name] for name in POSITION_FIELDS if name in held.fields}
 
 
 def _market_rows(at: At, got: Readings, assessor: Assessor, held: Iterable[Held]) -> Iterable[Row]:
