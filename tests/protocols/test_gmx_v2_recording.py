@@ -1,11 +1,15 @@
 """The protocol over recorded chains: positions from logs and from state, prices, verdicts."""
 
+from dataclasses import replace
+
 import pytest
+from eth_abi.abi import decode
 
 from analyzer.abi import load_abi
 from analyzer.chain.recording import RecordedChain, _call_key, _load
 from analyzer.errors import AnalyzerError, Revert
 from analyzer.evm import Answer
+from analyzer.protocols.gmx_v2 import PROTOCOL
 from analyzer.protocols.gmx_v2.assess import Assessor
 from analyzer.protocols.gmx_v2.position import position_of
 from analyzer.protocols.gmx_v2.prices import token_prices
@@ -98,9 +102,7 @@ def test_every_recorded_reader_verdict_is_ours_at_its_own_prices(name):
     """Also at shocked prices, at the feeds' prices, and for positions that are closed."""
     run = run_of(name)
     release = release_named(RELEASES[name])
-    got = drive(
-        read_state(run.deployment, release, run.block, (), (), positions=True), run.answer
-    )
+    got = drive(read_state(run.deployment, release, run.block, (), (), positions=True), run.answer)
     assessor = Assessor(got, token_prices(got, run.state(), {}))
     held = {key: _struct(got, key) for key in got.position_keys}
     abi = load_abi("gmx_v2", "ReaderV2_2C" if name == "2c" else "ReaderV2_2B")
@@ -147,8 +149,6 @@ def _struct(got, key):
 
 
 def _arguments(function, call):
-    from eth_abi.abi import decode  # noqa: PLC0415  only this test reads call data
-
     return decode(function.inputs, bytes.fromhex(call["data"][10:]))
 
 
@@ -156,9 +156,7 @@ def _arguments(function, call):
 def test_closing_a_position_that_is_none_reverts_as_the_reader_does(name):
     run = run_of(name)
     release = release_named(RELEASES[name])
-    got = drive(
-        read_state(run.deployment, release, run.block, (), (), positions=True), run.answer
-    )
+    got = drive(read_state(run.deployment, release, run.block, (), (), positions=True), run.answer)
     assessor = Assessor(got, token_prices(got, run.state(), {}))
     position = _struct(got, got.position_keys[0])
     numbers = dict.fromkeys(
@@ -192,8 +190,6 @@ def test_verify_sees_a_verdict_that_is_not_the_readers():
     run = run_of("2b")
     accounts = stored(run.snapshot())
     accounts[0].positions[0].outputs["stored"]["isLiquidatable"] ^= True
-    from analyzer.protocols.gmx_v2 import PROTOCOL  # noqa: PLC0415  the generator is driven by hand
-
     found = drive(PROTOCOL.verify(run.deployment, run.block, accounts), run.answer)
     assert [difference.kind for difference in found.differences] == ["verdict"]
 
@@ -222,31 +218,18 @@ def test_the_release_is_told_from_the_words_alone(name):
 
 def test_a_release_that_contradicts_the_words_is_refused():
     run = run_of("2b")
-    run.deployment = run_of("2c").deployment.__class__(
-        **{
-            field: getattr(run.deployment, field)
-            for field in run.deployment.__slots__
-            if field != "options"
-        },
-        options={"release": "2.2c"},
-    )
+    run.deployment = replace(run.deployment, options={"release": "2.2c"})
     with pytest.raises(AnalyzerError, match=r"says 2\.2c, but the words .* are those of 2\.2b"):
         run.probe()
 
 
 def test_a_release_that_cannot_be_told_is_refused():
     run = run_of("2b")
-    run.deployment = run.deployment.__class__(
-        **{
-            field: getattr(run.deployment, field)
-            for field in run.deployment.__slots__
-            if field != "options"
-        },
-    )
+    run.deployment = replace(run.deployment, options={})
     run.probe()
     *_, words = run.rounds
     run.changed = {(request.to, request.data): Answer(bytes(32)) for request in words}
-    with pytest.raises(AnalyzerError, match="no market .* shows which release"):
+    with pytest.raises(AnalyzerError, match=r"no market .* shows which release"):
         run.probe()
 
 
@@ -262,7 +245,7 @@ def test_an_address_without_data_store_is_no_gmx_v2():
 def test_accounts_narrow_the_positions():
     run = run_of("2b")
     whole = of_type(run.snapshot("state").rows, Positions)
-    account = sorted({row.account for row in whole})[0]
+    account = min(row.account for row in whole)
     mine = of_type(run.snapshot("state", accounts=(account,)).rows, Positions)
     assert [row.position_id for row in mine]
     assert {row.position_id for row in mine} == {
@@ -304,9 +287,7 @@ def test_a_users_price_goes_before_all_others():
     weth = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
     snapshot = run.snapshot(prices={weth: 2_000 * 10**18})
     assert "given by the user" in snapshot.price_basis
-    (used,) = (
-        row for row in of_type(snapshot.rows, PriceRow) if row.token == weth and row.is_used
-    )
+    (used,) = (row for row in of_type(snapshot.rows, PriceRow) if row.token == weth and row.is_used)
     assert (used.source, used.inputs["min"], used.price_min) == (
         "user", 2_000 * 10**12, 2_000 * 10**18,
     )  # fmt: skip
@@ -355,8 +336,6 @@ def test_every_position_has_legs_and_history(name):
 
 
 def test_explain_names_the_contracts_own_terms():
-    from analyzer.protocols.gmx_v2 import PROTOCOL  # noqa: PLC0415  one test explains
-
     lines = PROTOCOL.explain(stored(run_of("2b").snapshot())[0])
     named = {line.name: line.value for line in lines}
     assert {"sizeInUsd", "remainingCollateralUsd", "discounts.proTraderTier"} <= named.keys()

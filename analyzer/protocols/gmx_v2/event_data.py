@@ -98,7 +98,7 @@ def learn(data: bytes) -> Layout | None:
         return None
     ordered = sorted(place for place in places if place is not None)
     mask = bytearray(b"\xff" * len(data))
-    mask[0:32] = bytes(32)
+    mask[0:32] = VALUE_MASKS["address"]
     pattern, end = "", 0
     for at, group, _ in ordered:
         if at < end:
