@@ -128,7 +128,7 @@ def _flips_of_sawtooth(search: Search, root: int, slope: int) -> Iterator[Flip]:
     Between the prices at which a fee loses a unit the margin is a line; at them it jumps by one
     unit's worth, so that close to the root it can cross zero several times.
     """
-    reach = FLOORS * root // abs(slope) + 2
+    reach = FLOORS * root // max(1, abs(slope)) + 2
     low, high = max(1, root - reach), min(root + reach, search.far)
     points = {low, high}
     for fee in search.floored_fees:
@@ -183,7 +183,7 @@ def _search(
     if low_value is None:
         return
     if high_value is not None and (low_value >= 0) != (high_value >= 0):
-        yield _narrow(margin, low, low_value, high, high_value)
+        yield from _all_around(search, _narrow(margin, low, low_value, high, high_value))
         return
     previous, previous_value = low, low_value
     for sample in range(1, SAMPLES + 1):
@@ -192,8 +192,21 @@ def _search(
         if value is None:
             return
         if (value >= 0) != (previous_value >= 0):
-            yield _narrow(margin, previous, previous_value, price, value)
+            flip = _narrow(margin, previous, previous_value, price, value)
+            yield from _all_around(search, flip)
         previous, previous_value = price, value
+
+
+def _all_around(search: Search, flip: Flip) -> Iterator[Flip]:
+    """A flip, with those close by where flooring makes the margin a sawtooth."""
+    if not search.floored_fees:
+        yield flip
+        return
+    price = flip.safe_price
+    reach = min((price >> 20) + 1, price - 1, search.far - price)
+    rise = search.margin(price + reach) - search.margin(price - reach) if reach > 0 else 0
+    found = list(_flips_of_sawtooth(search, price, rise // (2 * reach))) if rise else []
+    yield from found or [flip]
 
 
 def _moved_out(

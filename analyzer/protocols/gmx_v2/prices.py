@@ -109,7 +109,8 @@ def _user(
 ) -> Quote | None:
     """A user's price, by the token's asset or address, in E18 USD per whole token."""
     asset = asset_of(got.deployment.chain_id, token)
-    given = users.get(token, users.get(asset) if asset is not None else None)
+    named = {name.lower(): price for name, price in users.items()}
+    given = named.get(token, named.get(asset.lower()) if asset is not None else None)
     if given is None:
         return None
     if decimals is None:
