@@ -251,6 +251,10 @@ def _narrow(margin: Margin, a: int, a_value: int, b: int, b_value: int) -> Flip:
 
 def _safe_region(flips: tuple[Flip, ...], price: int) -> tuple[int | None, int | None]:
     """The bounds of the safe region that holds the price, or else of the nearest one."""
+    if len(flips) == 1:
+        (flip,) = flips
+        at = flip.liquidatable_price
+        return (at, None) if at < flip.safe_price else (None, at)
     regions: list[tuple[int | None, int | None]] = []
     opened: Flip | None = None
     for flip in flips:

@@ -89,7 +89,8 @@ def closing_of(
         if release.has_pending_impact
         else least
     )
-    closing = Closing(
+    floor = apply_factor(size, words["MAX_POSITION_IMPACT_FACTOR_FOR_LIQUIDATIONS"])
+    return Closing(
         state=state,
         position=position,
         discounts=discounts,
@@ -103,27 +104,22 @@ def closing_of(
         max_positive_impact_usd=(
             apply_factor(size, min(positive, negative)) if release.has_pending_impact else None
         ),
-        max_negative_impact_usd=apply_factor(
-            size, words["MAX_POSITION_IMPACT_FACTOR_FOR_LIQUIDATIONS"]
-        ),
-        impact=None,
+        max_negative_impact_usd=floor,
+        impact=_fixed_impact(state, position, floor),
         min_collateral_usd=words["MIN_COLLATERAL_USD"],
         min_collateral_usd_for_leverage=least,
         min_collateral_usd_for_leverage_for_liquidation=for_liquidation,
     )
-    return replace(closing, impact=_fixed_impact(closing))
 
 
-def _fixed_impact(closing: Closing) -> tuple[int, bool] | None:
+def _fixed_impact(state: MarketState, position: Position, floor: int) -> tuple[int, bool] | None:
     """Price impact and tier flag as far as they are the same at all prices."""
-    state, position = closing.state, closing.position
-    if closing.max_negative_impact_usd == 0:
-        improved = balance_was_improved(
-            state, position.size_in_usd, position.size_in_tokens, position.is_long
-        )
+    size = (position.size_in_usd, position.size_in_tokens, position.is_long)
+    if floor == 0:
+        improved = balance_was_improved(state, *size)
         if improved is not None:
             return 0, improved
-    return None if state.in_tokens else closing.price_impact_usd(0)
+    return None if state.in_tokens else get_price_impact_usd(state, *size, 0)
 
 
 def accrued_to(closing: Closing, accruals: Accruals) -> Closing:
