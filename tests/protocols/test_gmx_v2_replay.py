@@ -10,7 +10,7 @@ from analyzer.protocols.gmx_v2.event_data import Decoder, decode_slowly, learn
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.prices import PRICE_STATE
 from analyzer.reads import MalformedError
-from analyzer.rows import DataQuality, Funding, PositionEvents, Prices
+from analyzer.rows import DataQuality, Funding, Markets, PositionEvents, Prices
 from tests.protocols.gmx_v2_run import (
     RECORDINGS,
     document,
@@ -165,3 +165,28 @@ def test_an_extra_item_is_no_obstacle():
     rows = run_of("2b").replay([increase(more=[("somethingNew", b"\x07" * 32)])])
     assert of_type(rows, DataQuality) == []
     assert len(of_type(rows, PositionEvents)) == 1
+
+
+@both_recordings
+def test_the_newest_words_in_the_logs_are_those_of_the_data_store(name):
+    """Open interest, pools and accumulators: what events said last is what is stored."""
+    run = run_of(name)
+    newest = {}
+    for row in of_type(run.replay(run.logs()), Funding):
+        for word in WORDS & row.inputs.keys():
+            newest[word, row.market, row.side, row.collateral_token] = row.inputs[word]
+    markets = {row.market: row.parameters for row in of_type(run.snapshot().rows, Markets)}
+    compared = 0
+    for (word, market, side, token), value in newest.items():
+        words = markets[market]
+        which = {words["longToken"]: "longToken", words["shortToken"]: "shortToken"}
+        names = [word, *([which[token]] if token else []), *([side] if side != "both" else [])]
+        assert words[":".join(names)] == value
+        compared += 1
+    assert compared > 80
+
+
+WORDS = {
+    "OPEN_INTEREST", "OPEN_INTEREST_IN_TOKENS", "POOL_AMOUNT", "FUNDING_FEE_AMOUNT_PER_SIZE",
+    "CLAIMABLE_FUNDING_AMOUNT_PER_SIZE", "CUMULATIVE_BORROWING_FACTOR",
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rows of single events: an executed price, a change of funding or borrowing."""
+"""Rows of single events: an executed price, a change of a market's state."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,10 @@ def funding_row(
     collateral_token: str = "",
     borrowing_rate: int | None = None,
 ) -> Funding:
-    """A change of a market's funding or borrowing; the rate is a factor (1e30) per second."""
+    """A change of a market's funding, borrowing, open interest or pool.
+
+    The rate is a factor (1e30) per second.
+    """
     return Funding(
         at=at,
         log_index=log.log_index,

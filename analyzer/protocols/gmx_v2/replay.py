@@ -1,4 +1,4 @@
-"""EventEmitter logs to rows: positions after each change, executed prices, funding.
+"""EventEmitter logs to rows: positions after each change, executed prices, markets' state.
 
 A position's state is what its last event says, and ``pendingImpactAmount``, which no event carries
 as a total: increases add to it, decreases take the closed share out.
@@ -33,7 +33,7 @@ STRUCT: Final = (
 
 
 def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
-    """The events that positions, executed prices and funding are replayed from."""
+    """The events that positions, executed prices and markets' state are replayed from."""
     emitter = deployment.contracts[EVENT_EMITTER].lower()
     return [LogFilter((emitter,), ((EVENT_LOG_1,), tuple(sorted(_handlers()))))]
 
@@ -252,37 +252,27 @@ def _oracle_price_update(run: _Replay, log: Log, values: Values) -> None:
     run.rows.append(executed_price(run.at(log), log, token, after))
 
 
-def _funding_fee_per_size(run: _Replay, log: Log, values: Values) -> None:
-    run.rows.append(
-        funding_row(
-            run.at(log), log, values,
-            side=values["isLong"],
-            collateral_token=values["collateralToken"],
-            inputs={"FUNDING_FEE_AMOUNT_PER_SIZE": values["value"], "delta": values["delta"]},
-        )
-    )  # fmt: skip
+def _word(word: str, value: str) -> "Handler":
+    """A handler of events that say a market's word: what it is now, and by how much it changed."""
 
-
-def _claimable_funding_per_size(run: _Replay, log: Log, values: Values) -> None:
-    run.rows.append(
-        funding_row(
-            run.at(log), log, values,
-            side=values["isLong"],
-            collateral_token=values["collateralToken"],
-            inputs={"CLAIMABLE_FUNDING_AMOUNT_PER_SIZE": values["value"], "delta": values["delta"]},
+    def handle(run: _Replay, log: Log, values: Values) -> None:
+        run.rows.append(
+            funding_row(
+                run.at(log),
+                log,
+                values,
+                side=values.get("isLong"),
+                collateral_token=str(values.get("collateralToken", values.get("token", ""))),
+                inputs={word: values[value], "delta": values["delta"]},
+            )
         )
-    )  # fmt: skip
+
+    return handle
 
 
 def _cumulative_borrowing_factor(run: _Replay, log: Log, values: Values) -> None:
     run.borrowing_side[values["market"]] = values["isLong"]
-    run.rows.append(
-        funding_row(
-            run.at(log), log, values,
-            side=values["isLong"],
-            inputs={"CUMULATIVE_BORROWING_FACTOR": values["nextValue"], "delta": values["delta"]},
-        )
-    )  # fmt: skip
+    _word("CUMULATIVE_BORROWING_FACTOR", "nextValue")(run, log, values)
 
 
 def _funding(run: _Replay, log: Log, values: Values) -> None:
@@ -296,12 +286,14 @@ def _borrowing(run: _Replay, log: Log, values: Values) -> None:
     rate = values["borrowingFactorPerSecond"]
     run.rows.append(
         funding_row(
-            run.at(log), log, values,
+            run.at(log),
+            log,
+            values,
             side=run.borrowing_side.get(values["market"]),
             borrowing_rate=rate,
             inputs={"borrowingFactorPerSecond": rate},
         )
-    )  # fmt: skip
+    )
 
 
 Handler = Callable[[_Replay, Log, Values], None]
@@ -311,11 +303,15 @@ HANDLERS: Final[dict[str, Handler]] = {
     "PositionDecrease": _position_decrease,
     "PositionFeesCollected": _position_fees,
     "OraclePriceUpdate": _oracle_price_update,
-    "FundingFeeAmountPerSizeUpdated": _funding_fee_per_size,
-    "ClaimableFundingAmountPerSizeUpdated": _claimable_funding_per_size,
+    "FundingFeeAmountPerSizeUpdated": _word("FUNDING_FEE_AMOUNT_PER_SIZE", "value"),
+    "ClaimableFundingAmountPerSizeUpdated": _word("CLAIMABLE_FUNDING_AMOUNT_PER_SIZE", "value"),
     "CumulativeBorrowingFactorUpdated": _cumulative_borrowing_factor,
     "Funding": _funding,
     "Borrowing": _borrowing,
+    "OpenInterestUpdated": _word("OPEN_INTEREST", "nextValue"),
+    "OpenInterestInTokensUpdated": _word("OPEN_INTEREST_IN_TOKENS", "nextValue"),
+    "CollateralSumUpdated": _word("COLLATERAL_SUM", "nextValue"),
+    "PoolAmountUpdated": _word("POOL_AMOUNT", "nextValue"),
 }
 
 

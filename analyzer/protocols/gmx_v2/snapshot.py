@@ -51,7 +51,7 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         positions=request.source != "logs",
     )
     complaints = _lost(at, request)
-    complete = not complaints
+    complete = not complaints and (request.source == "state" or request.state is not None)
     if request.source == "logs":
         held = list(logged.values())
     else:

@@ -96,9 +96,11 @@ def _compare_verdict(comparison: Comparison, position: StoredPosition, theirs: A
 def _compare_info(comparison: Comparison, position: StoredPosition, theirs: Any) -> None:
     """The accrued amounts; where this view reverts, the verdict need not."""
     if isinstance(theirs, Failed):
+        if not theirs.reverted:
+            comparison.skip(f"position {position.position_id}: {theirs.reason}")
         return
     fees = theirs[FEES]
-    _, _, funding, borrowing, *_, total_excluding_funding, total, discount = fees
+    _, _, funding, borrowing, *_, total, discount = fees
     ours, subject = position.outputs["executable"], position.position_id
     for name, value in (
         ("fundingFeeAmount", funding[0]),
@@ -116,7 +118,6 @@ def _compare_info(comparison: Comparison, position: StoredPosition, theirs: Any)
         accrued.get("fundingFeeAmountPerSize"),
         funding[3],
     )
-    _ = total_excluding_funding
 
 
 def _shown(verdict: Mapping[str, Any]) -> str:
