@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from analyzer.errors import AnalyzerError, Revert
 from analyzer.protocols.gmx_v2 import prb_math
 from analyzer.protocols.gmx_v2.keys import field_key, key, position_key
+from analyzer.protocols.gmx_v2.position_events import proportional_pending_impact
 from analyzer.protocols.gmx_v2.precision import (
     FLOAT_PRECISION,
     apply_exponent_factor,
@@ -22,7 +23,6 @@ from analyzer.protocols.gmx_v2.precision import (
     uint256,
 )
 from analyzer.protocols.gmx_v2.releases import RELEASES, release_named
-from analyzer.protocols.gmx_v2.replay import proportional_pending_impact
 from analyzer.protocols.gmx_v2.words import market_words
 from tests.protocols.gmx_v2_run import cases
 

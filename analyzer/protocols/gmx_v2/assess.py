@@ -7,7 +7,7 @@ from analyzer.errors import Revert
 from analyzer.protocols.gmx_v2.discounts import discounts_of
 from analyzer.protocols.gmx_v2.liquidation import LiquidationPrices, liquidation_prices
 from analyzer.protocols.gmx_v2.prices import TokenPrices, market_prices
-from analyzer.protocols.gmx_v2.reading import Readings
+from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.risk import (
     Closing,
     Verdict,

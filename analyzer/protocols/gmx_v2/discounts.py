@@ -3,7 +3,7 @@
 from typing import Final
 
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
-from analyzer.protocols.gmx_v2.reading import Readings
+from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Discounts
 
 BASIS_POINTS_DIVISOR: Final = 10_000

@@ -9,7 +9,7 @@ can be off within them, which is much only where impact follows a power of the p
 from typing import Final
 
 from analyzer.protocols.gmx_v2.assess import Basis
-from analyzer.protocols.gmx_v2.liquidation import FLOORS
+from analyzer.protocols.gmx_v2.flip_search import FLOORS
 from analyzer.protocols.gmx_v2.piecewise import margin_pieces
 from analyzer.protocols.gmx_v2.state import Prices
 from analyzer.rows import At, MarginLegs

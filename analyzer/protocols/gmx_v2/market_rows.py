@@ -11,7 +11,7 @@ from analyzer.protocols.gmx_v2.borrowing import get_borrowing_factor_per_second
 from analyzer.protocols.gmx_v2.funding import NextFunding, get_next_funding_amount_per_size
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
 from analyzer.protocols.gmx_v2.prices import CHAINLINK, Quote, TokenPrices
-from analyzer.protocols.gmx_v2.reading import Readings
+from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, MarketState, Prices, side
 from analyzer.reads import Failed, MissingError
 from analyzer.rows import At, DataQuality, Funding, Markets, Row, Tokens

@@ -13,7 +13,7 @@ from analyzer.assets import asset_of
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocol import State
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
-from analyzer.protocols.gmx_v2.reading import Readings
+from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, Price, Prices
 from analyzer.reads import MissingError
 

@@ -25,7 +25,8 @@ from analyzer.protocols.gmx_v2.prices import (
     TokenPrices,
     token_prices,
 )
-from analyzer.protocols.gmx_v2.reading import Readings, read_state
+from analyzer.protocols.gmx_v2.reading import read_state
+from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.releases import release_named
 from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
 from analyzer.reads import Failed, Reads

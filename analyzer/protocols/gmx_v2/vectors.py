@@ -1,5 +1,6 @@
 """Comparing with a file of recorded contract answers."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from analyzer.protocols.gmx_v2.vector_file import (
     words_from,
 )
 from analyzer.reads import MissingError
+
+PANIC: Final = re.compile(r"panic\D*(0x[0-9a-f]+|\d+)", re.IGNORECASE)
 
 VERDICT_VALUES: Final = {
     "remainingCollateralUsd": "remaining_collateral_usd",
@@ -277,4 +280,7 @@ def _bisected(closing: Closing, prices: Prices) -> tuple[int, int] | None:
 
 def _reason(text: str) -> str:
     """A revert's reason without what differs between tools that report it."""
+    panic = PANIC.search(text)
+    if panic:
+        return f"Panic({int(panic[1], 0):#x})"
     return text.replace(" ", "").removesuffix("()")
