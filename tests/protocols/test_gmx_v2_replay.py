@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from analyzer.protocols.gmx_v2.event_data import Decoder, decode_slowly, learn
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.prices import PRICE_STATE
+from analyzer.protocols.gmx_v2.replay import log_filters, price_filters
 from analyzer.reads import MalformedError
-from analyzer.rows import DataQuality, Funding, Markets, PositionEvents, Prices
+from analyzer.rows import DataQuality, Funding, Markets, PositionEvents, Positions, Prices
 from tests.protocols.gmx_v2_run import (
     RECORDINGS,
     document,
@@ -190,3 +191,15 @@ WORDS = {
     "OPEN_INTEREST", "OPEN_INTEREST_IN_TOKENS", "POOL_AMOUNT", "FUNDING_FEE_AMOUNT_PER_SIZE",
     "CLAIMABLE_FUNDING_AMOUNT_PER_SIZE", "CUMULATIVE_BORROWING_FACTOR",
 }  # fmt: skip
+
+
+def test_executed_prices_can_be_asked_for_alone():
+    run = run_of("2b")
+    (every,), (prices,) = log_filters(run.deployment), price_filters(run.deployment)
+    assert (every.addresses, every.topics[0]) == (prices.addresses, prices.topics[0])
+    assert set(prices.topics[1]) < set(every.topics[1])
+    logs = [log for log in run.logs() if log.topics[1] in prices.topics[1]]
+    state = state_after(run.replay(logs))
+    snapshot = run.snapshot("state", state=state)
+    assert snapshot.price_basis == "newest executed OraclePriceUpdate"
+    assert len(of_type(snapshot.rows, Positions)) == 70
