@@ -1,0 +1,1 @@
+"""Perpetual Protocol v1: isolated margin on virtual AMMs, and its forks."""
