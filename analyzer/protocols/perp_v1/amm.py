@@ -4,7 +4,7 @@ Reserves, amounts and prices have 18 decimals; times are unix seconds. A long is
 its base asset to the AMM, a short by removing it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -126,7 +126,7 @@ def get_output_twap(amm: Amm, direction: Dir, base_asset_amount: int) -> int:
             snapshot.base_asset_reserve,
         )
 
-    return _calc_twap(amm, output, OUTPUT_TWAP_INTERVAL)
+    return _twap(amm, output, OUTPUT_TWAP_INTERVAL)
 
 
 def get_underlying_price(amm: Amm) -> int:
@@ -143,11 +143,47 @@ def get_spot_price(amm: Amm) -> int:
 
 def get_twap_price(amm: Amm, interval: int) -> int:
     """``Amm.getTwapPrice``: the time-weighted mean of the spot price over ``interval`` seconds."""
-    return _calc_twap(
-        amm,
-        lambda snapshot: div_d(snapshot.quote_asset_reserve, snapshot.base_asset_reserve),
-        interval,
-    )
+    return _twap(amm, spot_price, interval)
+
+
+def calc_twap(
+    snapshots: Sequence[ReserveSnapshot],
+    first: int,
+    now: int,
+    price: Callable[[ReserveSnapshot], int],
+    interval: int,
+) -> int:
+    """``Amm.calcTwap``: walks the snapshots back from the newest; ``first`` is the oldest's index.
+
+    Raises ``MissingError`` where the snapshots at hand do not reach back far enough.
+    """
+    newest = snapshots[-1]
+    current_price = price(newest)
+    if interval == 0:
+        return current_price
+    base_timestamp = checked_sub(now, interval)
+    if first + len(snapshots) == 1 or newest.timestamp <= base_timestamp:
+        return current_price
+    previous_timestamp = newest.timestamp
+    period = checked_sub(now, previous_timestamp)
+    weighted_price = checked_mul(current_price, period)
+    for snapshot in reversed(snapshots[:-1]):
+        current_price = price(snapshot)
+        reach = max(snapshot.timestamp, base_timestamp)
+        time_fraction = checked_sub(previous_timestamp, reach)
+        weighted_price = checked_add(weighted_price, checked_mul(current_price, time_fraction))
+        if snapshot.timestamp <= base_timestamp:
+            return checked_div(weighted_price, interval)
+        period += time_fraction
+        previous_timestamp = snapshot.timestamp
+    if first > 0:
+        raise MissingError("the reserve snapshots do not reach back over the TWAP's window")
+    return checked_div(weighted_price, period)
+
+
+def spot_price(snapshot: ReserveSnapshot) -> int:
+    """Quote per base of a snapshot, as ``Amm.getPriceWithSpecificSnapshot`` takes it."""
+    return div_d(snapshot.quote_asset_reserve, snapshot.base_asset_reserve)
 
 
 def is_over_spread_limit(amm: Amm) -> bool:
@@ -216,33 +252,10 @@ def _one_wei_less(add: bool, amount: int, invariant: int, pool_after: int) -> in
     return checked_sub(amount, 1) if add else checked_add(amount, 1)
 
 
-def _calc_twap(amm: Amm, price: Callable[[ReserveSnapshot], int], interval: int) -> int:
-    """``Amm.calcTwap``: walks the snapshots back from the newest."""
-    index = len(amm.reserve_snapshots) - 1
-    newest = amm.reserve_snapshots[index]
-    current_price = price(newest)
-    if interval == 0:
-        return current_price
-    base_timestamp = checked_sub(amm.block_timestamp, interval)
-    if amm.first_snapshot + index == 0 or newest.timestamp <= base_timestamp:
-        return current_price
-    previous_timestamp = newest.timestamp
-    period = checked_sub(amm.block_timestamp, previous_timestamp)
-    weighted_price = checked_mul(current_price, period)
-    while amm.first_snapshot + index > 0:
-        index -= 1
-        if index < 0:
-            raise MissingError("the reserve snapshots do not reach back over the TWAP's window")
-        snapshot = amm.reserve_snapshots[index]
-        current_price = price(snapshot)
-        reach = max(snapshot.timestamp, base_timestamp)
-        time_fraction = checked_sub(previous_timestamp, reach)
-        weighted_price = checked_add(weighted_price, checked_mul(current_price, time_fraction))
-        if snapshot.timestamp <= base_timestamp:
-            return checked_div(weighted_price, interval)
-        period += time_fraction
-        previous_timestamp = snapshot.timestamp
-    return checked_div(weighted_price, period)
+def _twap(amm: Amm, price: Callable[[ReserveSnapshot], int], interval: int) -> int:
+    return calc_twap(
+        amm.reserve_snapshots, amm.first_snapshot, amm.block_timestamp, price, interval
+    )
 
 
 def _check_trading_limit(amm: Amm, reserve: int, amount: int) -> None:
