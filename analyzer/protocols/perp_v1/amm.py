@@ -211,41 +211,6 @@ def premium_fraction(twap_price: int, underlying_twap_price: int, funding_period
     return sdiv(signed_mul_scalar(premium, funding_period), SECONDS_PER_DAY)
 
 
-def swap_input(amm: Amm, direction: Dir, quote_asset_amount: int, *, one_tx: bool) -> int:
-    """``Amm.swapInput`` without its effects: the base amount, or the revert.
-
-    ``one_tx`` is the contract's ``_singleTxFluctuationCheck``: a swap that alone moves the price
-    over the limit is let through.
-    """
-    if quote_asset_amount == 0:
-        return 0
-    if direction is Dir.REMOVE_FROM_AMM:
-        _check_trading_limit(amm, amm.quote_asset_reserve, quote_asset_amount)
-    base_asset_amount = get_input_price_with_reserves(
-        direction, quote_asset_amount, amm.quote_asset_reserve, amm.base_asset_reserve
-    )
-    after = _reserves_after(amm, direction, quote_asset_amount, base_asset_amount)
-    _check_fluctuation(amm, after, is_checked=not (one_tx and _is_single_tx_over(amm, after)))
-    return base_asset_amount
-
-
-def swap_output(amm: Amm, direction: Dir, base_asset_amount: int, *, one_tx: bool) -> int:
-    """``Amm.swapOutput`` without its effects: the quote amount, or the revert.
-
-    With ``one_tx`` the fluctuation limit is checked unless this swap alone exceeds it; without, it
-    is not checked.
-    """
-    if base_asset_amount == 0:
-        return 0
-    if direction is Dir.REMOVE_FROM_AMM:
-        _check_trading_limit(amm, amm.base_asset_reserve, base_asset_amount)
-    quote_asset_amount = get_output_price(amm, direction, base_asset_amount)
-    of_quote = Dir.REMOVE_FROM_AMM if direction is Dir.ADD_TO_AMM else Dir.ADD_TO_AMM
-    after = _reserves_after(amm, of_quote, quote_asset_amount, base_asset_amount)
-    _check_fluctuation(amm, after, is_checked=one_tx and not _is_single_tx_over(amm, after))
-    return quote_asset_amount
-
-
 def _one_wei_less(add: bool, amount: int, invariant: int, pool_after: int) -> int:
     if checked_mul(invariant, ONE) % pool_after == 0:
         return amount
@@ -256,45 +221,3 @@ def _twap(amm: Amm, price: Callable[[ReserveSnapshot], int], interval: int) -> i
     return calc_twap(
         amm.reserve_snapshots, amm.first_snapshot, amm.block_timestamp, price, interval
     )
-
-
-def _check_trading_limit(amm: Amm, reserve: int, amount: int) -> None:
-    if amm.trade_limit_ratio is not None and mul_d(reserve, amm.trade_limit_ratio) < amount:
-        raise Revert("over trading limit")
-
-
-def _reserves_after(amm: Amm, of_quote: Dir, quote_amount: int, base_amount: int) -> Amm:
-    add, sub = checked_add, checked_sub
-    if of_quote is Dir.REMOVE_FROM_AMM:
-        add, sub = sub, add
-    return replace(
-        amm,
-        quote_asset_reserve=add(amm.quote_asset_reserve, quote_amount),
-        base_asset_reserve=sub(amm.base_asset_reserve, base_amount),
-    )
-
-
-def _is_single_tx_over(amm: Amm, after: Amm) -> bool:
-    """``Amm.isSingleTxOverFluctuation``."""
-    if amm.fluctuation_limit_ratio is None:
-        return False
-    return _is_over_fluctuation_limit(amm, after, amm.reserve_snapshots[-1])
-
-
-def _check_fluctuation(amm: Amm, after: Amm, *, is_checked: bool) -> None:
-    """``Amm.checkFluctuationLimit``, against the newest snapshot of an earlier block."""
-    if not is_checked or not amm.fluctuation_limit_ratio:
-        return
-    latest = amm.reserve_snapshots[-1]
-    if latest.block_number == amm.block_number and len(amm.reserve_snapshots) > 1:
-        latest = amm.reserve_snapshots[-2]
-    if _is_over_fluctuation_limit(amm, after, latest):
-        raise Revert("price is over fluctuation limit")
-
-
-def _is_over_fluctuation_limit(amm: Amm, after: Amm, snapshot: ReserveSnapshot) -> bool:
-    ratio = amm.fluctuation_limit_ratio or 0
-    last_price = div_d(snapshot.quote_asset_reserve, snapshot.base_asset_reserve)
-    upper = mul_d(last_price, checked_add(ONE, ratio))
-    lower = mul_d(last_price, checked_sub(ONE, ratio))
-    return not lower <= get_spot_price(after) <= upper

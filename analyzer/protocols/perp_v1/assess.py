@@ -7,7 +7,6 @@ from analyzer.errors import Revert
 from analyzer.protocols.perp_v1.amm import Amm, get_spot_price
 from analyzer.protocols.perp_v1.clearing_house import (
     Config,
-    Liquidation,
     PnlCalcOption,
     Position,
     Verdict,
@@ -15,10 +14,10 @@ from analyzer.protocols.perp_v1.clearing_house import (
     get_margin_ratio,
     get_position_notional_and_unrealized_pnl,
     judge,
-    liquidate,
     settle_position,
 )
 from analyzer.protocols.perp_v1.decimals import ONE
+from analyzer.protocols.perp_v1.liquidate import Liquidation, liquidate
 from analyzer.protocols.perp_v1.liquidation import (
     LiquidationPrice,
     distance_bps,

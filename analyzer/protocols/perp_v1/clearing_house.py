@@ -15,11 +15,8 @@ from analyzer.protocols.perp_v1.amm import (
     get_output_twap,
     get_underlying_price,
     is_over_spread_limit,
-    swap_input,
-    swap_output,
 )
 from analyzer.protocols.perp_v1.decimals import (
-    ONE,
     div_d,
     from_decimal,
     mul_d,
@@ -28,7 +25,6 @@ from analyzer.protocols.perp_v1.decimals import (
     signed_mul_d,
     signed_sub,
 )
-from analyzer.units import checked_sub
 
 
 class PnlCalcOption(Enum):
@@ -84,19 +80,6 @@ class Verdict:
     valuation: Valuation
     is_over_spread_limit: bool
     is_liquidatable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Liquidation:
-    """What ``liquidate`` would do: how much of the position it takes, and what that costs whom."""
-
-    is_partial: bool
-    exchanged_quote_asset_amount: int
-    exchanged_position_size: int
-    liquidation_penalty: int
-    fee_to_liquidator: int
-    fee_to_insurance_fund: int
-    bad_debt: int
 
 
 def closing_direction(position: Position) -> Dir:
@@ -178,26 +161,6 @@ def judge(amm: Amm, position: Position, config: Config) -> Verdict:
     return Verdict(valuation, over_spread, below)
 
 
-def liquidate(amm: Amm, position: Position, config: Config) -> Liquidation:
-    """``ClearingHouse.liquidate`` without its effects: the outcome, or the revert with its reason.
-
-    What the vault and the insurance fund hold is not looked at.
-    """
-    if not amm.is_open:
-        raise Revert("amm was closed")
-    verdict = judge(amm, position, config)
-    if not verdict.is_liquidatable:
-        raise Revert("Margin ratio not meet criteria")
-    deciding = verdict.valuation
-    if config.has_backstop:
-        deciding = value_position(amm, position, PnlCalcOption.SPOT_PRICE)
-    is_partial = (
-        deciding.margin_ratio > config.liquidation_fee_ratio
-        and 0 < config.partial_liquidation_ratio < ONE
-    )
-    return (_liquidate_partially if is_partial else _liquidate_wholly)(amm, position, config)
-
-
 def settle_position(amm: Amm, position: Position) -> int:
     """``ClearingHouse.settlePosition``: what a closed AMM pays out for the position."""
     if amm.is_open:
@@ -217,70 +180,3 @@ def _value(
     remain_margin, bad_debt = calc_remain_margin_with_funding_payment(amm, position, pnl)
     equity = signed_sub(from_decimal(remain_margin), from_decimal(bad_debt))
     return Valuation(option, notional, pnl, equity, signed_div_d(equity, from_decimal(notional)))
-
-
-def _liquidate_partially(amm: Amm, position: Position, config: Config) -> Liquidation:
-    """The first branch: ``openReversePosition`` over a part of the position."""
-    direction = closing_direction(position)
-    part = abs(signed_mul_d(position.size, config.partial_liquidation_ratio))
-    open_notional = mul_d(get_output_price(amm, direction, part), ONE)
-    spot_notional, pnl = get_position_notional_and_unrealized_pnl(
-        amm, position, PnlCalcOption.SPOT_PRICE
-    )
-    if spot_notional <= open_notional:
-        return _close_and_open_reverse_position(amm, position, config)
-    of_quote = Dir.REMOVE_FROM_AMM if direction is Dir.ADD_TO_AMM else Dir.ADD_TO_AMM
-    exchanged = swap_input(amm, of_quote, open_notional, one_tx=True)
-    realized = signed_div_d(
-        signed_mul_d(pnl, from_decimal(exchanged)), from_decimal(abs(position.size))
-    )
-    remain_margin, bad_debt = calc_remain_margin_with_funding_payment(amm, position, realized)
-    pnl_after = signed_sub(pnl, realized)
-    remain = signed_sub(from_decimal(spot_notional), from_decimal(open_notional))
-    remain = signed_sub(remain, pnl_after) if position.size > 0 else signed_add(remain, pnl_after)
-    if remain <= 0:
-        raise Revert("value of openNotional <= 0")
-    penalty = mul_d(open_notional, config.liquidation_fee_ratio)
-    checked_sub(remain_margin, penalty)
-    return Liquidation(
-        is_partial=True,
-        exchanged_quote_asset_amount=open_notional,
-        exchanged_position_size=-exchanged if position.size > 0 else exchanged,
-        liquidation_penalty=penalty,
-        fee_to_liquidator=penalty // 2,
-        fee_to_insurance_fund=penalty - penalty // 2,
-        bad_debt=bad_debt,
-    )
-
-
-def _close_and_open_reverse_position(amm: Amm, position: Position, config: Config) -> Liquidation:
-    """A part that is worth the whole: the position closes and has no margin for a penalty."""
-    _, pnl = get_position_notional_and_unrealized_pnl(amm, position, PnlCalcOption.SPOT_PRICE)
-    _, bad_debt = calc_remain_margin_with_funding_payment(amm, position, pnl)
-    quote = swap_output(amm, closing_direction(position), abs(position.size), one_tx=False)
-    if bad_debt:
-        raise Revert("reduce an underwater position")
-    checked_sub(0, mul_d(quote, config.liquidation_fee_ratio))
-    return Liquidation(True, quote, -position.size, 0, 0, 0, 0)
-
-
-def _liquidate_wholly(amm: Amm, position: Position, config: Config) -> Liquidation:
-    """The second branch: ``internalClosePosition``; what the margin cannot pay is bad debt."""
-    _, pnl = get_position_notional_and_unrealized_pnl(amm, position, PnlCalcOption.SPOT_PRICE)
-    remain_margin, bad_debt = calc_remain_margin_with_funding_payment(amm, position, pnl)
-    quote = swap_output(amm, closing_direction(position), abs(position.size), one_tx=True)
-    fee = mul_d(quote, config.liquidation_fee_ratio) // 2
-    if fee > remain_margin:
-        bad_debt += fee - remain_margin
-        remain_margin = fee
-    if bad_debt and config.has_backstop:
-        raise Revert("not backstop LP")
-    return Liquidation(
-        is_partial=False,
-        exchanged_quote_asset_amount=quote,
-        exchanged_position_size=-position.size,
-        liquidation_penalty=position.margin,
-        fee_to_liquidator=fee,
-        fee_to_insurance_fund=remain_margin - fee,
-        bad_debt=bad_debt,
-    )

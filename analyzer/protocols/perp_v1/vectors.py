@@ -26,9 +26,9 @@ from analyzer.protocols.perp_v1.clearing_house import (
     get_funding_payment,
     get_margin_ratio,
     get_position_notional_and_unrealized_pnl,
-    liquidate,
 )
 from analyzer.protocols.perp_v1.decimals import ONE
+from analyzer.protocols.perp_v1.liquidate import liquidate
 from analyzer.units import checked_mul
 
 AGGREGATOR_DECIMALS: Final = 8
