@@ -16,6 +16,10 @@ from analyzer.units import sdiv
 
 SIMULATION: Final = "liquidate"
 REVERTED: Final = "reverted: "
+PAYMENT: Final = (
+    "DecimalERC20: balance inconsistent", "DecimalERC20: transfer failed", "Fund not enough",
+)  # fmt: skip
+"""Reverts of a liquidation that its margin check let through: the tokens to settle it lack."""
 
 
 def verify(
@@ -93,7 +97,10 @@ def _compare(
     if SIMULATION in theirs:
         outcome = theirs[SIMULATION]
         said = revert_reason(outcome) if isinstance(outcome, Failed) else SUCCESS
-        comparison.compare("verdict", subject, f"{SIMULATION}()", ours[SIMULATION], said)
+        if said in PAYMENT and ours[SIMULATION] == SUCCESS:
+            comparison.skip(f"{subject}: {SIMULATION}() would pass, but paying it out fails: {said}")
+        else:
+            comparison.compare("verdict", subject, f"{SIMULATION}()", ours[SIMULATION], said)
 
 
 def _compare_unknown(
