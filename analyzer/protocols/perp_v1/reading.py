@@ -45,11 +45,12 @@ class Market:
         if isinstance(price, Failed) and not price.reverted:
             raise MissingError(price.reason)
         quote, base = need("getReserve")
+        length = need("getSnapshotLen")
         order = sorted(self.snapshots)
         for value in self.snapshots.values():
             if isinstance(value, Failed):
                 raise MissingError(value.reason)
-        if not order or order[-1] != need("getSnapshotLen") - 1:
+        if not order or order[-1] != length - 1:
             raise MissingError("the AMM has no reserve snapshot")
         return Amm(
             quote_asset_reserve=quote,

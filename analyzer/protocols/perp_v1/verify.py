@@ -84,21 +84,25 @@ def _compare(
         _compare_unknown(comparison, account, subject, theirs)
         return
     stored = tuple(position.inputs[name] for name in FIELDS)
-    comparison.compare("value", subject, "getPosition", stored, theirs["getPosition"])
+    comparison.compare("value", subject, "getPosition", stored, _said(theirs["getPosition"]))
     for name in ("getMarginRatio", "isOverSpreadLimit"):
         comparison.compare("value", subject, name, ours[name], _said(theirs[name]))
     for name in OPTIONS:
         comparison.compare("value", subject, name, _notional(ours[name]), _said(theirs[name]))
     if VIEWER in theirs:
         margin = ours["marginWithFundingPayment"]
-        comparison.compare("value", subject, VIEWER, margin, theirs[VIEWER][1])
+        viewed = theirs[VIEWER]
+        said = _said(viewed) if isinstance(viewed, Failed) else viewed[1]
+        comparison.compare("value", subject, VIEWER, margin, said)
     verdict = account.state == "liquidatable"
     comparison.compare("verdict", subject, "margin", verdict, _verdict(position, theirs))
     if SIMULATION in theirs:
         outcome = theirs[SIMULATION]
         said = revert_reason(outcome) if isinstance(outcome, Failed) else SUCCESS
         if said in PAYMENT and ours[SIMULATION] == SUCCESS:
-            comparison.skip(f"{subject}: {SIMULATION}() would pass, but paying it out fails: {said}")
+            comparison.skip(
+                f"{subject}: {SIMULATION}() would pass, but paying it out fails: {said}"
+            )
         else:
             comparison.compare("verdict", subject, f"{SIMULATION}()", ours[SIMULATION], said)
 
@@ -116,19 +120,23 @@ def _compare_unknown(
     comparison.compare("verdict", subject, "revert", ours, next(iter(reasons), "no revert"))
 
 
-def _verdict(position: StoredPosition, theirs: Values) -> bool:
-    """The margin check of ``liquidate`` on the contract's own views.
+def _verdict(position: StoredPosition, theirs: Values) -> Any:
+    """The margin check of ``liquidate`` on the contract's own views, or why they revert.
 
     No view has the ratio at the oracle's price: it is put together from the contract's notional and
     profit and our margin less funding, on which the other ratio has been compared.
     """
-    required = int(position.inputs["maintenanceMarginRatio"])
+    for name in ("getMarginRatio", "isOverSpreadLimit", "oracle"):
+        if isinstance(theirs[name], Failed):
+            return _said(theirs[name])
     ratios = [int(theirs["getMarginRatio"])]
     if theirs["isOverSpreadLimit"]:
         notional, pnl = theirs["oracle"]
         left = int(position.inputs["margin"]) - int(position.outputs["fundingPayment"])
+        if notional == 0:
+            return "SignedSafeMath: division by zero"
         ratios.append(sdiv((left + pnl) * ONE, notional))
-    return max(ratios) < required
+    return max(ratios) < int(position.inputs["maintenanceMarginRatio"])
 
 
 def _notional(ours: Mapping[str, Any]) -> Any:
