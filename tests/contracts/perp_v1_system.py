@@ -1,7 +1,10 @@
 """The published v1 contracts on a local chain, with seeded traders."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
+
+from eth_utils.crypto import keccak
 
 from analyzer.protocol import Deployment
 from tests.contracts.anvil import Anvil, Contract, RevertedError, artifact, mock
@@ -11,10 +14,24 @@ ONE = 10**18
 HOUR = 3600
 MARKETS = {"ETH": (1_500, 10_000_000), "CRV": (2, 3_000_000), "OLD": (5, 1_000_000)}
 BUY, SELL = 0, 1
+QUOTE_RESERVE, BASE_RESERVE, SNAPSHOTS = 209, 210, 224
+"""Storage slots of the published Amm."""
+ANSWERS = 1
+"""Storage slot of our aggregator's answers."""
 
 
 def published(name: str) -> dict:
     return artifact(PACKAGE, f"build/contracts/src/{name}.sol/{name}.json")
+
+
+def slot_of(array: int) -> int:
+    """The slot of a dynamic array's first word."""
+    return int.from_bytes(keccak(array.to_bytes(32, "big")), "big")
+
+
+def words(slots: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """Storage as JSON-RPC has it."""
+    return {f"{slot:#066x}": f"{value:#066x}" for slot, value in slots}
 
 
 @dataclass
@@ -76,8 +93,8 @@ class System:
                 self.try_to("removeMargin", amm, (amount[0] // 50,), sender=trader)
 
     def push(self, name: str, price: int) -> None:
-        """A new answer of the oracle, in 8 decimals."""
-        self.aggregators[name].send("push", price)
+        """A new answer of the oracle."""
+        self.aggregators[name].send("push", price * ONE)
 
     def move(self, name: str, percent: int) -> None:
         """The keeper moves a market's price about so far, in one trade."""
@@ -93,6 +110,30 @@ class System:
             (0,),
             sender=self.keeper,
         )
+
+    def would_liquidate(
+        self, name: str, trader: str, reserve: int, oracle: int | None = None
+    ) -> bool:
+        """Whether ``liquidate`` passes with other reserves, on their curve and in the newest
+        snapshot, and with another answer of the oracle; nothing is mined.
+        """
+        amm = self.amms[name]
+        quote, base = (value[0] for value in amm.call("getReserve"))
+        moved = [reserve, quote * base // ONE * ONE // reserve]
+        newest = slot_of(SNAPSHOTS) + 4 * (amm.call("getSnapshotLen") - 1)
+        slots = [QUOTE_RESERVE, BASE_RESERVE, newest, newest + 1]
+        overrides = {amm.address: {"stateDiff": words(zip(slots, moved * 2, strict=True))}}
+        if oracle is not None:
+            aggregator = self.aggregators[name]
+            latest = slot_of(ANSWERS) + aggregator.call("latestRoundData")[0] - 1
+            overrides[aggregator.address] = {"stateDiff": words([(latest, oracle)])}
+        data = self.house.data("liquidate", amm.address, trader)
+        call = {"from": self.keeper, "to": self.house.address, "data": data}
+        try:
+            self.node.rpc("eth_call", call, "latest", overrides)
+        except RevertedError:
+            return False
+        return True
 
     def pay_funding(self) -> None:
         """Funding of every open market, once its time has come."""
@@ -129,7 +170,7 @@ def deploy(node: Anvil, seed: int) -> System:
     amms, aggregators = {}, {}
     for name, (price, quote) in MARKETS.items():
         key = name.encode().ljust(32, b"\0")
-        aggregators[name] = node.deploy(mock("Aggregator"), 8, price * 10**8)
+        aggregators[name] = node.deploy(mock("Aggregator"), 18, price * ONE)
         feed.send("addAggregator", key, aggregators[name].address)
         amm = node.deploy(published("Amm"))
         amm.send(
