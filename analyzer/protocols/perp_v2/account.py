@@ -15,6 +15,7 @@ from analyzer.protocols.perp_v2.perp_math import (
 from analyzer.protocols.perp_v2.position import Position, value_position
 from analyzer.protocols.perp_v2.prices import PricedMarket
 from analyzer.protocols.perp_v2.state import Account, Collateral, Config, known
+from analyzer.reads import Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,16 @@ class System:
     """What all accounts share at a block."""
 
     config: Config
-    markets: Mapping[str, PricedMarket]
-    collaterals: Mapping[str, Collateral]
+    markets: Mapping[str, PricedMarket | Failed]
+    collaterals: Mapping[str, Collateral | Failed]
+
+    def market(self, base_token: str) -> PricedMarket:
+        """A market; raises where its state could not be read."""
+        return known(self.markets[base_token])
+
+    def collateral(self, token: str) -> Collateral:
+        """A collateral token; raises where its configuration could not be read."""
+        return known(self.collaterals[token])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ def value_account(system: System, account: Account) -> MarginAccount:
         system,
         account,
         {
-            base_token: value_position(system.markets[base_token], state)
+            base_token: value_position(system.market(base_token), state)
             for base_token, state in account.positions.items()
         },
     )
@@ -82,13 +91,12 @@ def get_settlement_token_value(margin: MarginAccount) -> int:
 
 def get_non_settlement_token_value(margin: MarginAccount) -> int:
     """``Vault._getNonSettlementTokenValue``: collateral after its haircut, 18 decimals."""
-    collaterals = margin.system.collaterals
-    return sum(
-        mul_ratio(
-            get_collateral_value(collaterals[token], balance), collaterals[token].collateral_ratio
-        )
-        for token, balance in margin.account.collaterals.items()
-    )
+    value = 0
+    for token, balance in margin.account.collaterals.items():
+        collateral = margin.system.collateral(token)
+        share = mul_ratio(get_collateral_value(collateral, balance), collateral.collateral_ratio)
+        value += share
+    return value
 
 
 def get_total_collateral_value(margin: MarginAccount) -> int:

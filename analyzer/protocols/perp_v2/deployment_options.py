@@ -4,8 +4,9 @@ from typing import Final
 
 from analyzer.errors import AnalyzerError
 from analyzer.protocol import Deployment
+from analyzer.protocols.perp_v2.state import CURRENT_RELEASE
 
-RELEASES: Final = ("2.4", "2.5", "2.8.0", "2.8.1")
+RELEASES: Final = ("2.4", "2.5", "2.8.0", CURRENT_RELEASE)
 """The rules of the reference price: each name stands for its release and those up to the next."""
 OPTIONS: Final = {
     "settlement_decimals": (),

@@ -12,6 +12,7 @@ from analyzer.protocols.perp_v2.perp_math import (
     mul_ratio,
 )
 from analyzer.protocols.perp_v2.state import Config, Growth, Market, known
+from analyzer.units import checked_sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ def funding_interval(config: Config, market: Market, now: int) -> int:
     """The TWAP interval of funding in seconds, shorter in a market that is younger than it."""
     if market.first_traded_timestamp == 0:
         return 0
-    return min(config.twap_interval, funding_time(market, now) - market.first_traded_timestamp)
+    age = checked_sub(funding_time(market, now), market.first_traded_timestamp)
+    return min(config.twap_interval, age)
 
 
 def get_funding_growth_global(config: Config, market: Market, now: int) -> FundingGrowth:

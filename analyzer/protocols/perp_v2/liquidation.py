@@ -28,7 +28,7 @@ from analyzer.protocols.perp_v2.perp_math import (
     to_uint24,
 )
 from analyzer.protocols.perp_v2.position import DUST
-from analyzer.protocols.perp_v2.state import Account, AccountMarket, known
+from analyzer.protocols.perp_v2.state import Account, AccountMarket, attempt, known
 from analyzer.reads import Failed
 from analyzer.units import sdiv
 
@@ -103,7 +103,7 @@ def seize(margin: MarginAccount, base_token: str) -> Seizure:
     system = margin.system
     if system.config.is_paused:
         raise Revert("Pausable: paused")
-    priced = system.markets[base_token]
+    priced = system.market(base_token)
     if priced.market.status != "open":
         raise Revert("CH_MNO")
     if has_order(margin):
@@ -126,14 +126,17 @@ def seize(margin: MarginAccount, base_token: str) -> Seizure:
 
 def liquidation_outcomes(margin: MarginAccount, liquidator: Liquidator) -> Mapping[str, str]:
     """What ``liquidate`` would say in each of the account's markets: ``OK``, or why not."""
-    outcomes = {}
-    for base_token in margin.positions:
-        try:
-            liquidate(margin, base_token, liquidator)
-            outcomes[base_token] = "OK"
-        except Revert as revert:
-            outcomes[base_token] = revert.reason
-    return outcomes
+    return {
+        base_token: outcome_of(attempt(liquidate, margin, base_token, liquidator))
+        for base_token in margin.positions
+    }
+
+
+def outcome_of(seized: Seizure | Failed) -> str:
+    """An outcome in the contract's word: ``OK``, the reason of the revert, or what is unknown."""
+    if not isinstance(seized, Failed):
+        return "OK"
+    return seized.reason if seized.reverted else f"unknown: {seized.reason}"
 
 
 def get_insurance_fund_capacity(system: System, liquidator: Liquidator, fee: int = 0) -> int:
@@ -150,7 +153,7 @@ def exchange_position(margin: MarginAccount, base_token: str, size: int, notiona
 
     ``ClearingHouse._modifyPositionAndRealizePnl`` after ``_settleFunding``.
     """
-    account, priced = margin.account, margin.system.markets[base_token]
+    account, priced = margin.account, margin.system.market(base_token)
     state, funding = NO_POSITION, 0
     if base_token in margin.positions:
         state = margin.positions[base_token].state

@@ -39,6 +39,10 @@ class Replayed:
         kept = self.state(position_key(trader, base_token))
         return position_of(kept) if kept is not None else NO_POSITION
 
+    def is_registered(self, trader: str, base_token: str) -> bool:
+        """Whether the market is among the trader's base tokens."""
+        return self.state(position_key(trader, base_token)) is not None
+
     def account(self, trader: str) -> dict[str, Any]:
         """An account's own state, to be changed and emitted."""
         kept = self.state(account_key(trader)) or {}

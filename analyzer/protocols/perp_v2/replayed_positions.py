@@ -94,7 +94,9 @@ def funding_payment_settled(replayed: Replayed, log: Log, event: Mapping[str, An
         "funding",
         trader,
         base_token,
-        replayed.position(trader, base_token),
+        replayed.position(trader, base_token)
+        if replayed.is_registered(trader, base_token)
+        else None,
         pnl_usd=-event["fundingPayment"],
     )
 

@@ -6,12 +6,13 @@ A value that could not be had stands in as ``Failed`` with its reason; whatever 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from analyzer.errors import Revert
 from analyzer.reads import Failed, MissingError
 
 T = TypeVar("T")
+CURRENT_RELEASE: Final = "2.8.1"
 Status = Literal["open", "paused", "closed"]
 
 
@@ -52,6 +53,7 @@ class Config:
     cl_insurance_fund_fee_ratio: int
     collateral_value_dust: int
     settlement_decimals: int
+    release: str = CURRENT_RELEASE
     max_markets_per_account: int | None = None
     is_paused: bool = False
 

@@ -62,7 +62,7 @@ def get_max_repaid_settlement_and_liquidatable_collateral(
     margin: MarginAccount, token: str
 ) -> tuple[int, int]:
     """``Vault.getMaxRepaidSettlementAndLiquidatableCollateral``: both in their tokens' decimals."""
-    config, collateral = margin.system.config, margin.system.collaterals[token]
+    config, collateral = margin.system.config, margin.system.collateral(token)
     repaid = _get_max_repaid_settlement(margin)
     price = mul_ratio(known(collateral.price), RATIO - collateral.discount_ratio)
     amount = get_collateral_by_settlement(collateral, repaid, price)

@@ -51,7 +51,7 @@ def verify_flip(
         return value_account(_with_answer(system, base_token, flip, number(answer)), account)
 
     try:
-        premium = get_premium(system.config, system.markets[base_token].market)
+        premium = get_premium(system.config, system.market(base_token).market)
         comparison.compare("value", subject, "premium", premium, number(flip["premium"]))
         before, after = at(flip["answer_before"]), at(flip["answer_flip"])
         verdicts = (_verdict(flip, before, caller), _verdict(flip, after, caller))
@@ -76,7 +76,7 @@ def _verify_solution(
     after: MarginAccount,
 ) -> None:
     """The published price lies between the two marks, or in the band where the verdict turns."""
-    marks = [known(margin.system.markets[base_token].mark_price) for margin in (before, after)]
+    marks = [known(margin.system.market(base_token).mark_price) for margin in (before, after)]
     low, high = min(marks), max(marks)
     cut = mark_slice(before, base_token)
     found = get_liquidation_price(cut)
@@ -96,7 +96,7 @@ def _verify_flip_values(
     ours = {
         "accountValue": attempt(get_account_value, margin),
         "marginRequirement": attempt(get_margin_requirement_for_liquidation, margin),
-        "markPrice": margin.system.markets[base_token].mark_price,
+        "markPrice": margin.system.market(base_token).mark_price,
         "collateralMarginRequirement": attempt(requirement, margin),
         "vault_isLiquidatable": attempt(is_liquidatable, margin),
     }
@@ -121,7 +121,7 @@ def _verdict(flip: Mapping[str, Any], margin: MarginAccount, caller: Liquidator)
 
 
 def _with_answer(system: System, base_token: str, flip: Mapping[str, Any], answer: int) -> System:
-    market = system.markets[base_token].market
+    market = system.market(base_token).market
     price = answer * WAD // 10 ** int(flip["aggregator_decimals"])
     fresh = replace(market, index_prices={**market.index_prices, 0: price})
     now = number(flip["override"]["timestamp"])

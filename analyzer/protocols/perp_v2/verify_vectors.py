@@ -142,7 +142,7 @@ def _insurance_fund_capacity(
 
 def _verify_markets(comparison: Comparison, snapshot: Mapping[str, Any], system: System) -> None:
     for recorded in snapshot["markets"]:
-        priced = system.markets[recorded["baseToken"].lower()]
+        priced = system.market(recorded["baseToken"].lower())
         subject = f"block {snapshot['block']} {recorded['name']}"
         mark = answer_of(recorded["markPrice"])
         compare_answer(comparison, "value", subject, "markPrice", priced.mark_price, mark)
@@ -183,7 +183,7 @@ def _verify_account(
                 outputs[name],
                 answer_of(position[theirs]),
             )
-        priced, state = margin.system.markets[base_token], margin.account.positions[base_token]
+        priced, state = margin.system.market(base_token), margin.account.positions[base_token]
         for order, known_order in zip(position["orders"], state.orders, strict=True):
             fee = get_pending_fee(priced.market, known_order)
             recorded_fee = answer_of(order["pendingFee"])
