@@ -71,3 +71,13 @@ def decimal_text(value: int, decimals: int) -> str:
         return sign + digits
     fraction = digits[-decimals:].rstrip("0")
     return sign + digits[:-decimals] + ("." + fraction if fraction else "")
+
+
+def parse_decimal(text: str, decimals: int) -> int:
+    """The integer of a plain decimal notation; ``ValueError`` if it is none or too precise."""
+    whole, _, fraction = text.replace("_", "").partition(".")
+    if not (whole + fraction).isascii() or not (whole + fraction).isdigit():
+        raise ValueError(text)
+    if len(fraction) > decimals:
+        raise ValueError(text)
+    return int(whole or "0") * 10**decimals + int((fraction or "0").ljust(decimals, "0"))

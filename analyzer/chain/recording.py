@@ -3,12 +3,17 @@
 import gzip
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from analyzer.chain import wire
 from analyzer.chain.interface import Tag
+from analyzer.chain.reverts import reverted_with
+from analyzer.chain.wire import describe, matches
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Log, LogBatch, LogFilter, Request, Slot
+from analyzer.reads import MalformedError
 
 PREFIX: Final = "recording:"
 BATCH_BLOCKS: Final = 2_000
@@ -25,15 +30,15 @@ class RecordedChain:
         try:
             self._chain_id = int(document["chain_id"])
             self.deployments: list[dict[str, Any]] = document.get("deployments", [])
-            self._blocks = {block.number: block for block in map(_block, document["blocks"])}
+            self._blocks = {block.number: block for block in map(wire.block, document["blocks"])}
             self._logs = sorted(
-                map(_log, document.get("logs", ())),
+                map(self._timed, map(wire.log, document.get("logs", ()))),
                 key=lambda log: (log.block_number, log.log_index),
             )
             self._answers = {_call_key(call): call for call in document.get("calls", ())}
             self._answers |= {_slot_key(slot): slot for slot in document.get("storage", ())}
             self._head = max(self._blocks)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, MalformedError) as error:
             raise AnalyzerError(
                 f"{path.name} is not a recorded chain ({error!r}): record it again with --record"
             ) from error
@@ -72,6 +77,13 @@ class RecordedChain:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _timed(self, log: Log) -> Log:
+        """The log with its block's time, where the header is known and the log has none."""
+        header = self._blocks.get(log.block_number)
+        if log.block_time is not None or header is None:
+            return log
+        return replace(log, block_time=header.time)
+
     def _answer(self, request: Request, block: Block) -> Answer:
         key = _request_key(request, block.number)
         if key not in self._answers:
@@ -81,28 +93,15 @@ class RecordedChain:
             )
         recorded = self._answers[key]
         if "error" in recorded:
-            return _revert(recorded["error"])
-        return Answer(bytes.fromhex(recorded["result"][2:]))
-
-
-def describe(request: Request) -> str:
-    """A request in words, for errors."""
-    if isinstance(request, Slot):
-        return f"storage slot {request.slot:#x} of {request.address}"
-    sender = f" from {request.sender}" if request.sender else ""
-    return f"eth_call 0x{request.data.hex()} to {request.to}{sender}"
-
-
-def matches(log: Log, wanted: LogFilter) -> bool:
-    """Whether a node would return this log for the filter."""
-    if wanted.addresses and log.address not in wanted.addresses:
-        return False
-    if len(wanted.topics) > len(log.topics):
-        return False
-    return all(
-        not accepted or topic in accepted
-        for accepted, topic in zip(wanted.topics, log.topics, strict=False)
-    )
+            return reverted_with(recorded["error"])
+        try:
+            if isinstance(request, Slot):
+                return Answer(wire.slot_value(recorded["result"]))
+            return Answer(wire.payload(recorded["result"]))
+        except (KeyError, MalformedError) as error:
+            raise AnalyzerError(
+                f"the {self.label} is damaged at {describe(request)}: record it again"
+            ) from error
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -116,44 +115,6 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path.name} cannot be read as a recorded chain ({error}): it must be gzip JSON"
         ) from error
     return document
-
-
-def _block(raw: dict[str, Any]) -> Block:
-    bloom = raw.get("logsBloom")
-    return Block(
-        number=int(raw["number"], 16),
-        hash=raw["hash"].lower(),
-        parent_hash=raw["parentHash"].lower(),
-        time=int(raw["timestamp"], 16),
-        logs_bloom=bytes.fromhex(bloom[2:]) if bloom else None,
-    )
-
-
-def _log(raw: dict[str, Any]) -> Log:
-    time = raw.get("blockTimestamp")
-    return Log(
-        block_number=int(raw["blockNumber"], 16),
-        block_hash=raw["blockHash"].lower(),
-        tx_hash=raw["transactionHash"].lower(),
-        tx_index=int(raw["transactionIndex"], 16),
-        log_index=int(raw["logIndex"], 16),
-        address=raw["address"].lower(),
-        topics=tuple(topic.lower() for topic in raw["topics"]),
-        data=bytes.fromhex(raw["data"][2:]),
-        block_time=int(time, 16) if time else None,
-    )
-
-
-def _revert(error: Any) -> Answer:
-    """A recorded revert: JSON-RPC error object, or the bare message."""
-    if not isinstance(error, dict):
-        return Answer(error=str(error))
-    data = error.get("data")
-    message = str(error.get("message", "")).removeprefix("execution reverted").removeprefix(": ")
-    return Answer(
-        data=bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b"",
-        error=message,
-    )
 
 
 def _call_key(raw: dict[str, Any]) -> tuple[Any, ...]:

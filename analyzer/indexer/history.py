@@ -54,9 +54,10 @@ def follow_logs(
     if covered < end:
         progress.stage(deployment, f"reading logs of blocks {covered + 1:,} to {end:,}")
     for batch in chain.logs(filters, covered + 1, end) if covered < end else ():
-        rows = replay(deployment, with_times(batch), state)
+        timed = with_times(batch)
+        rows = replay(deployment, timed.logs, state)
         with transaction(connection):
-            raw_logs.append(connection, stream, batch, _last_hash(batch, head))
+            raw_logs.append(connection, stream, timed, _last_hash(batch, head))
             derived.put_events(connection, deployment, batch.from_block, batch.to_block, rows)
         count += len(batch.logs)
         progress.blocks(deployment, batch.to_block - covered, end - covered, count)
@@ -81,8 +82,8 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: dict[str, Any]) -
     return rows
 
 
-def with_times(batch: LogBatch) -> list[Log]:
-    """The batch's logs with their block's time, from the log itself or from the header."""
+def with_times(batch: LogBatch) -> LogBatch:
+    """The batch with every log's block time, from the log itself or from its header."""
     times = {block.number: block.time for block in batch.blocks}
     timed: list[Log] = []
     for log in batch.logs:
@@ -90,7 +91,7 @@ def with_times(batch: LogBatch) -> list[Log]:
         if time is None:
             raise AnalyzerError(f"block {log.block_number} has logs but its time was not read")
         timed.append(replace(log, block_time=time))
-    return timed
+    return replace(batch, logs=timed)
 
 
 def _finds_by_logs(deployment: Deployment, plan: Plan) -> bool:

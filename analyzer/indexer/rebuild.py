@@ -32,7 +32,7 @@ def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
 
 def _replay_streams(connection: DuckDBPyConnection, deployment: Deployment) -> None:
     filters = protocols()[deployment.protocol].log_filters(deployment)
-    for stream in raw_logs.streams(connection, deployment, filters):
+    for stream, _ in raw_logs.streams(connection, deployment, filters):
         state: dict[str, object] = {}
         for logs in raw_logs.stored_batches(connection, stream):
             rows = replay(deployment, logs, state)

@@ -46,8 +46,13 @@ class Verified:
         }
 
 
-def verify_database(chain: Chain, path: Path) -> list[Verified]:
-    """Every deployment's newest snapshot on this chain against the contracts at its block."""
+def verify_database(
+    chain: Chain, path: Path, protocol_names: Sequence[str] = (), names: Sequence[str] = ()
+) -> list[Verified]:
+    """The newest snapshots on this chain against the contracts at their blocks.
+
+    ``protocol_names`` and ``names`` (of deployments) narrow what is verified.
+    """
     chain_id = chain.chain_id()
     with open_for_reading(path) as connection:
         known = {(d.chain_id, d.protocol, d.name): d for d in remembered(connection)}
@@ -55,6 +60,8 @@ def verify_database(chain: Chain, path: Path) -> list[Verified]:
             (known[s.chain_id, s.protocol, s.deployment], s, derived.accounts(connection, s))
             for s in derived.snapshots(connection)
             if s.chain_id == chain_id
+            and (not protocol_names or s.protocol in protocol_names)
+            and (not names or s.deployment in names)
         ]
     verified: list[Verified] = []
     for deployment, snapshot, accounts in stored:

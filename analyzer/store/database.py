@@ -1,10 +1,10 @@
 """Opening a database file: one writer at a time, one transaction per step, clear refusals."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -14,6 +14,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
 
 PID: Final = re.compile(r"PID (\d+)")
+DISK_ERRORS: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -29,10 +30,10 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
                 connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
         _check_version(connection, path)
         yield connection
-    except duckdb.IOException as error:
+    except DISK_ERRORS as error:
         raise _disk_error(path, error) from error
     finally:
-        _close(connection)
+        _close(connection, path)
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
         connection.execute("set lock_configuration = true")
         yield connection
     finally:
-        _close(connection)
+        _close(connection, path)
 
 
 @contextmanager
@@ -57,9 +58,18 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.TransactionException):  # a failed write has already ended it
+            connection.rollback()
         raise
     connection.commit()
+
+
+def first(
+    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] = ()
+) -> tuple[Any, ...] | None:
+    """The first row. DuckDB refuses other work while a result is unread, so it is read whole."""
+    rows = connection.execute(sql, list(values)).fetchall()
+    return rows[0] if rows else None
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
@@ -99,21 +109,20 @@ def _disk_error(path: Path, error: Exception) -> AnalyzerError:
     )
 
 
-def _close(connection: DuckDBPyConnection) -> None:
+def _close(connection: DuckDBPyConnection, path: Path) -> None:
     try:
         connection.close()
     except duckdb.Error as error:
-        raise AnalyzerError(f"the database could not be closed cleanly ({error})") from error
+        raise _disk_error(path, error) from error
 
 
 def _is_empty(connection: DuckDBPyConnection) -> bool:
-    found = connection.execute("select count(*) from duckdb_tables()").fetchone()
-    return found is not None and found[0] == 0
+    return first(connection, "select count(*) from duckdb_tables()") == (0,)
 
 
 def _check_version(connection: DuckDBPyConnection, path: Path) -> None:
     try:
-        row = connection.execute("select schema_version, written_by from meta").fetchone()
+        row = first(connection, "select schema_version, written_by from meta")
     except duckdb.CatalogException as error:
         raise AnalyzerError(
             f"{path.name} is a DuckDB file but not a perpscope database: name another with --db"

@@ -99,15 +99,24 @@ def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[Store
     """The margin accounts of a snapshot with their positions, exact integers included."""
     at = [snapshot.chain_id, snapshot.protocol, snapshot.deployment, snapshot.block_number]
     positions: dict[str, list[StoredPosition]] = defaultdict(list)
-    for row in connection.execute(
+    for *names, inputs, outputs in connection.execute(
         "select position_id, margin_id, account, market, side, collateral_token, inputs, outputs"
         f" from positions where {MINE} and block_number = ? order by position_id",
         at,
     ).fetchall():
-        position = StoredPosition(
-            *row[:6], inputs=exact_json.load(row[6]), outputs=exact_json.load(row[7])
+        position_id, margin_id, account, market, side, collateral_token = names
+        positions[margin_id].append(
+            StoredPosition(
+                position_id=position_id,
+                margin_id=margin_id,
+                account=account,
+                market=market,
+                side=side,
+                collateral_token=collateral_token,
+                inputs=exact_json.load(inputs),
+                outputs=exact_json.load(outputs),
+            )
         )
-        positions[position.margin_id].append(position)
     return [
         StoredAccount(
             margin_id=margin_id,

@@ -51,15 +51,15 @@ def stream_of(deployment: Deployment, filters: Sequence[LogFilter], from_block: 
 
 def streams(
     connection: DuckDBPyConnection, deployment: Deployment, filters: Sequence[LogFilter]
-) -> list[Stream]:
-    """The stored streams of a deployment under its present filters, whatever their first block."""
+) -> list[tuple[Stream, int]]:
+    """The stored streams of a deployment under its present filters, with their first blocks."""
     starts = connection.execute(
         "select distinct filter, min(from_block) from checkpoints"
         " where chain_id = ? and protocol = ? and deployment = ? group by filter order by filter",
         [deployment.chain_id, deployment.protocol, deployment.name],
     ).fetchall()
     return [
-        stream
+        (stream, start)
         for name, start in starts
         if (stream := stream_of(deployment, filters, start)).filter == name
     ]

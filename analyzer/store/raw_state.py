@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from analyzer.evm import NOT_READ, Answer, Block, Call, Request, Slot
 from analyzer.protocol import Deployment
+from analyzer.store.database import first
 from analyzer.store.writing import insert
 
 RequestKey = tuple[str, str, bytes, str | None]
@@ -101,10 +102,11 @@ def store_snapshot(
 
 def next_sequence(connection: DuckDBPyConnection) -> int:
     """A sequence number that no stored read or snapshot has."""
-    row = connection.execute(
+    row = first(
+        connection,
         "select greatest((select coalesce(max(sequence), 0) from raw_snapshots),"
-        " (select coalesce(max(sequence), 0) from raw_reads)) + 1"
-    ).fetchone()
+        " (select coalesce(max(sequence), 0) from raw_reads)) + 1",
+    )
     assert row is not None
     return int(row[0])
 
@@ -256,7 +258,7 @@ def _result_table(keys: list[ResultKey], first: int | None) -> pa.Table:
 
 
 def _next_id(connection: DuckDBPyConnection, table: str, column: str) -> int:
-    row = connection.execute(f"select coalesce(max({column}), 0) + 1 from {table}").fetchone()
+    row = first(connection, f"select coalesce(max({column}), 0) + 1 from {table}")
     assert row is not None
     return int(row[0])
 

@@ -1,0 +1,44 @@
+# Two words are enough: `make demo` and `make test`. Each makes its own environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint format docs bench clean
+
+help:  ## Show this list.
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+demo: $(READY)  ## Index the shipped recorded chains, show findings, write exports.
+	$(BIN)/perpscope demo
+
+test: $(READY) lint  ## Everything that CI runs.
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+lint: $(READY)  ## Style, types, layers, SQL.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/sqlfluff lint queries
+
+format: $(READY)  ## Put everything into shape.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix queries
+
+docs: $(READY)  ## Generate what the README and the query catalogue show.
+	$(BIN)/python -m tests.docs
+
+bench: $(READY)  ## Print ratios measured in one run; never fails a build.
+	$(BIN)/python -m tests.benchmarks
+
+clean:  ## Remove what these commands made.
+	rm -rf $(VENV) dist .coverage .mypy_cache .ruff_cache .hypothesis perpscope-demo

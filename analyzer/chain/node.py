@@ -1,0 +1,138 @@
+"""A node as a chain: what it says, checked, or one sentence about why it does not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from analyzer.chain import wire
+from analyzer.chain.failure import Kind, RpcFailure, sentence
+from analyzer.chain.headers import METHOD, header_in, headers
+from analyzer.chain.hiding import Hider, host_label
+from analyzer.chain.interface import Tag
+from analyzer.chain.logs import LogReader
+from analyzer.chain.rpc import Rpc
+from analyzer.chain.settings import Progress, Settings
+from analyzer.chain.state import StateReader
+from analyzer.chain.transport import Transport, connect
+from analyzer.errors import AnalyzerError
+from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
+from analyzer.reads import MalformedError
+
+T = TypeVar("T")
+Report = Callable[[Progress], None]
+
+
+class NodeChain:
+    """A chain behind one RPC URL."""
+
+    is_recorded = False
+
+    def __init__(self, transport: Transport, label: str, hider: Hider, settings: Settings,
+                 progress: Report | None = None) -> None:  # fmt: skip
+        self.label = label
+        self._report = progress or (lambda _: None)
+        self._rpc = Rpc(transport, hider, settings, self._note)
+        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="rpc")
+        self._logs = LogReader(self._rpc, settings, self._pool)
+        self._state = StateReader(self._rpc, label, settings, self._pool)
+        self._chain_id: int | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent; a batch is one."""
+        return self._rpc.requests
+
+    def chain_id(self) -> int:
+        """The chain id that the node names; asked once."""
+        if self._chain_id is None:
+            raw = self._plainly(lambda: self._rpc.call("eth_chainId", []), "its chain id")
+            self._chain_id = self._plainly(
+                lambda: wire.quantity(msgspec.json.decode(raw), "a chain id"), "its chain id"
+            )
+        return self._chain_id
+
+    def block(self, which: int | Tag) -> Block:
+        """A header; a block that the node has not, or a tag that it does not know, is an error."""
+        if isinstance(which, int):
+            return self._plainly(lambda: headers(self._rpc, [which])[0], f"block {which}")
+        return self._tagged(which)
+
+    def logs(
+        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+    ) -> Iterator[LogBatch]:
+        """Logs in adaptive ranges; see ``Chain.logs``."""
+        total, done, logs = to_block - from_block + 1, 0, 0
+
+        def progress(batch: LogBatch) -> None:
+            nonlocal done, logs
+            done += batch.to_block - batch.from_block + 1
+            logs += len(batch.logs)
+            self._report(Progress("logs", done, total, self.requests, logs))
+
+        what = f"logs of blocks {from_block} to {to_block}"
+        batches = self._logs.read(filters, from_block, to_block, progress)
+        try:
+            while (batch := self._plainly(lambda: next(batches, None), what)) is not None:
+                yield batch
+        finally:
+            batches.close()
+
+    def answer(self, requests: Sequence[Request], block: Block) -> list[Answer]:
+        """State reads at one block; see ``Chain.answer``."""
+        answered = 0
+
+        def done(count: int) -> None:
+            nonlocal answered
+            answered += count
+            self._report(Progress("state", answered, len(requests), self.requests))
+
+        what = f"the state of block {block.number}"
+        return self._plainly(lambda: self._state.answer(requests, block, done), what)
+
+    def close(self) -> None:
+        """Stop what is under way and let go of the connection."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._rpc.close()
+
+    def _tagged(self, tag: Tag) -> Block:
+        advice = f"{self.label} does not know its {tag} block"
+        cure = "use --block latest or a block number, or another RPC URL"
+        final = frozenset(Kind) - {Kind.RATE_LIMIT, Kind.TIMEOUT, Kind.UNREACHABLE, Kind.MALFORMED}
+        try:
+            block = header_in(
+                self._rpc.call(METHOD, [tag, False], final if tag != "latest" else frozenset())
+            )
+        except MalformedError as error:
+            raise self._malformed(error, f"the {tag} block") from None
+        except RpcFailure as failure:
+            foreign = {Kind.HEADER_LAG, Kind.INVALID_PARAMS, Kind.UNKNOWN, Kind.METHOD_DISABLED}
+            if tag != "latest" and failure.kind in foreign:
+                raise AnalyzerError(f"{advice} ({failure.detail}): {cure}") from None
+            raise sentence(failure, self.label, f"the {tag} block") from None
+        if block is None:
+            raise AnalyzerError(f"{advice}: {cure}")
+        return block
+
+    def _plainly(self, work: Callable[[], T], what: str) -> T:
+        """Run, and turn what went wrong into a sentence that names the node and the thing asked."""
+        try:
+            return work()
+        except RpcFailure as failure:
+            error = sentence(failure, self.label, what)
+        except (MalformedError, msgspec.DecodeError) as malformed:
+            error = self._malformed(malformed, what)
+        raise error
+
+    def _malformed(self, error: Exception, what: str) -> AnalyzerError:
+        return sentence(RpcFailure(Kind.MALFORMED, what, str(error)), self.label, what)
+
+    def _note(self, text: str) -> None:
+        note = f"{self.label} {text}"
+        self._report(Progress("wait", 0, 0, self.requests, note=note))
+
+
+def open_node(url: str, settings: Settings, progress: Report | None = None) -> NodeChain:
+    """The chain behind an RPC URL or an IPC path."""
+    return NodeChain(connect(url, settings), host_label(url), Hider(url), settings, progress)

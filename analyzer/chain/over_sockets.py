@@ -1,0 +1,119 @@
+"""Nodes behind ws:// and wss:// and on this machine's IPC socket, through web3's providers."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import websockets
+from web3._utils.threads import Timeout as IpcTimeout
+from web3.providers import IPCProvider, WebSocketProvider
+
+from analyzer.chain.failure import Kind
+from analyzer.chain.settings import Settings
+from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
+
+
+class _IpcProvider(BytesOnly, IPCProvider):
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> Any:
+        """The bytes once they are whole; the provider reads on while this raises."""
+        try:
+            msgspec.json.decode(raw_response, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            raise json.JSONDecodeError("not whole", "", 0) from None
+        return raw_response
+
+
+class IpcTransport:
+    """A node on this machine, behind its socket file."""
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self._seconds = settings.timeout
+        self._provider = _IpcProvider(path, timeout=max(1, round(settings.timeout)))
+
+    def exchange(self, payload: bytes) -> Reply:
+        """See ``Transport``."""
+        try:
+            body: Any = self._provider.make_request(POSTED, payload)
+            return Reply(body)
+        except (IpcTimeout, TimeoutError):
+            lost = LostError(Kind.TIMEOUT, f"no answer within {self._seconds:g} s")
+        except OSError:
+            lost = LostError(Kind.UNREACHABLE, "no node listens at the IPC path")
+        raise lost
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        held: Any = self._provider._socket  # noqa: SLF001  web3 offers no close
+        if held.sock is not None:
+            held.sock.close()
+
+
+class _WebSocketProvider(WebSocketProvider):
+    async def socket_recv(self) -> Any:
+        if self._ws is None:
+            raise ConnectionError
+        return await self._ws.recv(decode=False)
+
+
+class WebSocketTransport:
+    """A node behind ws:// or wss://: web3's asynchronous provider on an event loop of its own.
+
+    One request at a time; a connection on which anything went wrong is given up, so that a late
+    answer is never taken for that of another request.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url = url
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._provider: _WebSocketProvider | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def exchange(self, payload: bytes) -> Reply:
+        """See ``Transport``."""
+        seconds = self._settings.timeout
+        with self._lock:
+            try:
+                return Reply(self._run(asyncio.wait_for(self._exchange(payload), seconds)))
+            except TimeoutError:
+                lost = LostError(Kind.TIMEOUT, f"no answer within {seconds:g} s")
+            except websockets.exceptions.InvalidStatus as error:
+                response = error.response
+                return Reply(bytes(response.body), response.status_code, dict(response.headers))
+            except websockets.exceptions.ConnectionClosed:
+                lost = LostError(Kind.TRANSIENT, "the connection was dropped")
+            except (OSError, websockets.exceptions.WebSocketException, ValueError):
+                lost = LostError(Kind.UNREACHABLE, "no WebSocket can be opened")
+            self._run(self._drop())
+        raise lost
+
+    def close(self) -> None:
+        """See ``Transport``."""
+        with self._lock:
+            self._run(self._drop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _exchange(self, payload: bytes) -> bytes:
+        if self._provider is None:
+            options = {"max_size": self._settings.max_response_bytes}
+            provider = _WebSocketProvider(self._url, options, use_text_frames=True)
+            await provider._provider_specific_connect()  # noqa: SLF001  connect() would retry and log
+            self._provider = provider
+        await self._provider.socket_send(payload)
+        return bytes(await self._provider.socket_recv())
+
+    async def _drop(self) -> None:
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            await provider._provider_specific_disconnect()  # noqa: SLF001

@@ -1,0 +1,176 @@
+"""State reads, all of one block: by Multicall3, in JSON-RPC batches, or one by one.
+
+The way does not show in the answers: what a multicall cannot tell apart (a call that reverted
+without data, and one that ran out of its share of gas) is asked again on its own.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import msgspec
+
+from analyzer.chain import multicall, wire
+from analyzer.chain.failure import OVERSIZED, Kind, RpcFailure, sentence
+from analyzer.chain.headers import headers
+from analyzer.chain.reverts import revert_data, reverted
+from analyzer.chain.rpc import Outcome, Query, Rpc
+from analyzer.chain.settings import Settings
+from analyzer.chain.wire import describe
+from analyzer.errors import AnalyzerError
+from analyzer.evm import Answer, Block, Call, Request, Slot
+from analyzer.reads import MalformedError
+
+WORTH_A_MULTICALL: Final = 4
+"""Below this many calls a batch costs no more requests than asking for Multicall3's code."""
+
+Done = Callable[[int], None]
+
+
+class StateReader:
+    """Reads state from one node; what it learns about the node stays."""
+
+    def __init__(self, rpc: Rpc, label: str, settings: Settings, pool: ThreadPoolExecutor) -> None:
+        self._rpc = rpc
+        self._label = label
+        self._settings = settings
+        self._pool = pool
+        self._by_hash = True
+        self._multicall_size = settings.multicall_size
+        self._multicall_since: int | None = None
+        self._no_multicall_until = -1
+
+    def answer(self, requests: Sequence[Request], block: Block, done: Done) -> list[Answer]:
+        """The answers in order; pinned by hash, or by number with a look at the hash afterwards."""
+        if self._by_hash:
+            try:
+                return self._answer(requests, block, done)
+            except RpcFailure as failure:
+                if failure.kind is not Kind.INVALID_PARAMS:
+                    raise
+                self._by_hash = False
+        answers = self._answer(requests, block, done)
+        (now,) = headers(self._rpc, [block.number])
+        if now.hash != block.hash:
+            raise AnalyzerError(
+                f"block {block.number} of {self._label} was reorganised while being read: run again"
+            )
+        return answers
+
+    def _answer(self, requests: Sequence[Request], block: Block, done: Done) -> list[Answer]:
+        bundled = [
+            (i, r) for i, r in enumerate(requests) if isinstance(r, Call) and r.sender is None
+        ]
+        if len(bundled) < WORTH_A_MULTICALL or not self._has_multicall(block):
+            bundled = []
+        taken = {index for index, _ in bundled}
+        single = [(i, r) for i, r in enumerate(requests) if i not in taken]
+        answers: dict[int, Answer] = {}
+        jobs = [
+            *self._jobs(bundled, self._multicall_groups(bundled), self._bundle, block),
+            *self._jobs(single, self._single_groups(single), self._ask, block),
+        ]
+        try:
+            for indices, future in jobs:
+                answers.update(zip(indices, future.result(), strict=True))
+                done(len(indices))
+        finally:
+            for _, future in jobs:
+                future.cancel()
+        return [answers[index] for index in range(len(requests))]
+
+    def _jobs(self, items: Any, sizes: Sequence[int], work: Any, block: Block) -> list[Any]:
+        """One future for each group of requests, with the places that its answers belong to."""
+        jobs, start = [], 0
+        for size in sizes:
+            part = items[start : start + size]
+            requests = [request for _, request in part]
+            jobs.append(([index for index, _ in part], self._pool.submit(work, requests, block)))
+            start += size
+        return jobs
+
+    def _multicall_groups(self, bundled: Sequence[tuple[int, Call]]) -> list[int]:
+        calls = [call for _, call in bundled]
+        groups = multicall.chunks(calls, self._multicall_size, self._settings.multicall_bytes)
+        return [len(group) for group in groups]
+
+    def _single_groups(self, single: Sequence[tuple[int, Request]]) -> list[int]:
+        size = self._settings.batch_size
+        return [min(size, len(single) - start) for start in range(0, len(single), size)]
+
+    def _has_multicall(self, block: Block) -> bool:
+        """Whether Multicall3 has code at the block; once there it stays, before it was absent."""
+        if self._multicall_since is not None and block.number >= self._multicall_since:
+            return True
+        if block.number <= self._no_multicall_until:
+            return False
+        raw = self._rpc.call("eth_getCode", [multicall.ADDRESS, self._pin(block)])
+        if wire.payload(_decoded(raw), "code"):
+            self._multicall_since = block.number
+            return True
+        self._no_multicall_until = block.number
+        return False
+
+    def _bundle(self, calls: Sequence[Call], block: Block) -> list[Answer]:
+        """The answers through one multicall; in halves where that is too much for the node."""
+        if len(calls) > self._multicall_size:
+            return self._in_halves(calls, block)
+        query = [wire.call_object(multicall.aggregate(calls)), self._pin(block)]
+        try:
+            raw = self._rpc.call("eth_call", query, OVERSIZED)
+            outcomes = multicall.results(wire.payload(_decoded(raw)), len(calls))
+        except MalformedError:
+            return self._ask(calls, block)  # something else lives at Multicall3's address
+        except RpcFailure as failure:
+            if failure.kind is Kind.REVERT or (failure.kind in OVERSIZED and len(calls) == 1):
+                return self._ask(calls, block)
+            if failure.kind not in OVERSIZED:
+                raise
+            if failure.kind is not Kind.TIMEOUT:
+                self._multicall_size = min(self._multicall_size, (len(calls) + 1) // 2)
+            return self._in_halves(calls, block)
+        unclear = [i for i, (success, data) in enumerate(outcomes) if not success and not data]
+        again = iter(self._ask([calls[index] for index in unclear], block))
+        return [
+            Answer(data) if success else reverted(data) if data else next(again)
+            for success, data in outcomes
+        ]
+
+    def _in_halves(self, calls: Sequence[Call], block: Block) -> list[Answer]:
+        middle = (len(calls) + 1) // 2
+        return [*self._bundle(calls[:middle], block), *self._bundle(calls[middle:], block)]
+
+    def _ask(self, requests: Sequence[Request], block: Block) -> list[Answer]:
+        """The answers one by one, in JSON-RPC batches where the node takes them."""
+        outcomes = self._rpc.many([self._query(request, block) for request in requests])
+        return [
+            self._read(request, outcome, block)
+            for request, outcome in zip(requests, outcomes, strict=True)
+        ]
+
+    def _query(self, request: Request, block: Block) -> Query:
+        if isinstance(request, Slot):
+            place = f"0x{request.slot:064x}"
+            return "eth_getStorageAt", [request.address, place, self._pin(block)]
+        return "eth_call", [wire.call_object(request), self._pin(block)]
+
+    def _read(self, request: Request, outcome: Outcome, block: Block) -> Answer:
+        if isinstance(outcome, RpcFailure):
+            if outcome.kind is Kind.REVERT:
+                return reverted(revert_data(outcome.data), outcome.words)
+            if outcome.kind is Kind.INVALID_PARAMS and self._by_hash:
+                raise outcome
+            raise sentence(outcome, self._label, f"{describe(request)} at block {block.number}")
+        try:
+            raw = _decoded(outcome)
+            return Answer(wire.slot_value(raw) if isinstance(request, Slot) else wire.payload(raw))
+        except MalformedError as error:
+            failure = RpcFailure(Kind.MALFORMED, "eth_call", str(error))
+            raise sentence(failure, self._label, describe(request)) from None
+
+    def _pin(self, block: Block) -> str | dict[str, str]:
+        return {"blockHash": block.hash} if self._by_hash else hex(block.number)
+
+
+def _decoded(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw)

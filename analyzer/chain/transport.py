@@ -1,0 +1,79 @@
+"""What carries JSON-RPC payloads to a node and back: bytes in, bytes out, or why not.
+
+web3's providers carry (``over_http.py``, ``over_sockets.py``); encoding, retries and the list of
+allowed methods are ours (``rpc.py``). No exception of theirs gets this far, since their texts and
+attributes hold the URL.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from web3.types import RPCEndpoint
+
+from analyzer.chain.failure import Kind
+from analyzer.chain.settings import Settings
+
+NOISY_LOGGERS: Final = ("web3", "urllib3", "requests", "websockets", "asyncio")
+POSTED: Final = RPCEndpoint("")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, unread; ``headers`` compare case-insensitively."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class LostError(Exception):
+    """No reply came; says why without naming the URL."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class Transport(Protocol):
+    """Carries one JSON-RPC payload; raises ``LostError``."""
+
+    def exchange(self, payload: bytes) -> Reply:
+        """Send a payload and wait for its reply."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class BytesOnly:
+    """Makes a web3 provider carry payloads as they are."""
+
+    def encode_rpc_request(self, _method: RPCEndpoint, payload: Any) -> bytes:
+        """The payload, which is encoded already."""
+        return bytes(payload)
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> Any:
+        """The response, undecoded."""
+        return raw_response
+
+
+def connect(url: str, settings: Settings) -> Transport:
+    """The transport for an URL with a scheme, or for the path of an IPC socket."""
+    from analyzer.chain.over_http import HttpTransport  # noqa: PLC0415  they build on this module
+    from analyzer.chain.over_sockets import IpcTransport, WebSocketTransport  # noqa: PLC0415
+
+    for name in NOISY_LOGGERS:  # they write the URL into their records
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    match urlsplit(url).scheme.lower():
+        case "http" | "https":
+            return HttpTransport(url, settings)
+        case "ws" | "wss":
+            return WebSocketTransport(url, settings)
+        case _:
+            return IpcTransport(url.removeprefix("ipc:").removeprefix("file://"), settings)

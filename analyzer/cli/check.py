@@ -1,0 +1,144 @@
+"""`perpscope check`: run the findings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from analyzer.cli.accounts import resolve_accounts
+from analyzer.cli.config import Config, Ignored
+from analyzer.cli.options import (
+    SEVERITIES,
+    block_option,
+    db_option,
+    output_options,
+    queries_option,
+    scope_options,
+)
+from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
+from analyzer.errors import AnalyzerError
+from analyzer.exports import write
+from analyzer.findings import Filters, Finding, Result, at_least, load
+from analyzer.findings.history import compare, record
+from analyzer.store.database import open_for_writing, transaction
+
+
+@click.command()
+@click.argument("finding", nargs=-1)
+@db_option
+@scope_options
+@block_option
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    default="low",
+    show_default=True,
+    help="Exit 1 for findings of this severity or above.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
+@click.option(
+    "--max-age",
+    metavar="SECONDS",
+    type=click.IntRange(0),
+    help="Data older than this is itself a finding.",
+)
+@click.option(
+    "--param", multiple=True, metavar="NAME=VALUE", help="A query's parameter. Repeatable."
+)
+@click.option("--ignore", multiple=True, metavar="ID", help="Leave a finding out. Repeatable.")
+@queries_option
+@output_options()
+@click.pass_obj
+def check(
+    config: Config,
+    finding: Sequence[str],
+    db: Path,
+    account: Sequence[str],
+    protocol: Sequence[str],
+    deployment: Sequence[str],
+    chain: int | None,
+    mainnet_rpc_url: str | None,
+    block: int | None,
+    fail_on: str,
+    exit_zero: bool,
+    max_age: int | None,
+    param: Sequence[str],
+    ignore: Sequence[str],
+    queries: Sequence[Path],
+    format_name: str | None,
+    output: Path | None,
+) -> int:
+    r"""Run the findings, all of them or those that are named.
+
+    Exit 0: nothing found; 1: findings at or above --fail-on; 2: could not run properly.
+
+    \b
+    Examples:
+      perpscope check --db risk.duckdb
+      perpscope check liquidatable near_liquidation --param within_bps=1000 --format json
+    """
+    known = load(queries)
+    chosen = choose(finding, known, findings=True)
+    if max_age is not None:
+        if known["stale_data"] not in chosen:
+            chosen.append(known["stale_data"])
+        param = [*param, f"max_age={max_age}"]
+    asked = asked_params(param, chosen)
+    filters = Filters(
+        account=resolve_accounts(account, mainnet_rpc_url),
+        protocol=tuple(protocol),
+        deployment=tuple(deployment),
+        chain_id=() if chain is None else (chain,),
+    )
+    with open_as_of(db, block) as connection:
+        if config.talk >= 0:
+            say_where(connection, filters)
+        results = run_all(connection, chosen, asked, filters)
+        compared, resolved = compare(connection, results, filters)
+    if block is None:
+        _remember(db, [one for result in compared for one in result.findings], resolved)
+    ignored = _ignored(ignore, config.ignored)
+    shown = [_without(result, ignored) for result in compared]
+    hidden = sum(len(result.rows) for result in compared) - sum(len(r.rows) for r in shown)
+    if config.talk >= 0:
+        _say(hidden, resolved)
+    write(shown, format_name, output)
+    worst = any(at_least(one.severity, fail_on) for result in shown for one in result.findings)
+    return 1 if worst and not exit_zero else 0
+
+
+def _remember(db: Path, found: Sequence[Finding], resolved: Sequence[Finding]) -> None:
+    """Keep the findings for the next run's comparison: a short write of its own."""
+    if found or resolved:
+        with open_for_writing(db) as connection, transaction(connection):
+            record(connection, [*found, *resolved])
+
+
+def _ignored(named: Sequence[str], configured: Sequence[Ignored]) -> set[str]:
+    today = datetime.now(UTC).date().isoformat()
+    for one in configured:
+        if one.until is not None and len(one.until) != len(today):
+            raise AnalyzerError(f"[[ignore]] {one.id} has `until` {one.until!r}: write 2027-01-31")
+    return {*named, *(one.id for one in configured if one.until is None or one.until >= today)}
+
+
+def _without(result: Result, ignored: set[str]) -> Result:
+    kept = [
+        (row, finding)
+        for row, finding in zip(result.rows, result.findings, strict=True)
+        if finding.id not in ignored
+    ]
+    return replace(
+        result,
+        rows=tuple(row for row, _ in kept),
+        findings=tuple(finding for _, finding in kept),
+    )
+
+
+def _say(hidden: int, resolved: Sequence[Finding]) -> None:
+    if hidden:
+        click.echo(f"{hidden} ignored", err=True)
+    for finding in resolved:
+        click.echo(f"resolved: {finding.title} ({finding.id})", err=True)

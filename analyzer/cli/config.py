@@ -1,0 +1,137 @@
+"""The configuration file: defaults for options, a user's own deployments, ignored findings."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from analyzer.errors import AnalyzerError
+
+OPTION_KEYS: Final = {
+    "rpc_url": "rpc_url",
+    "mainnet_rpc_url": "mainnet_rpc_url",
+    "db": "db",
+    "chain": "chain",
+    "protocols": "protocol",
+    "deployments": "deployment",
+    "accounts": "account",
+    "block": "block",
+    "positions": "positions",
+    "queries": "queries",
+    "fail_on": "fail_on",
+    "max_age": "max_age",
+    "params": "param",
+}
+"""Keys of the file, and the option whose default each of them is."""
+
+TABLES: Final = ("deployment", "ignore")
+REPEATABLE: Final = ("rpc_url", "protocols", "deployments", "accounts", "queries")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A finding that a user has looked at and does not want to see until it expires."""
+
+    id: str
+    reason: str
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the configuration file says; empty where there is none."""
+
+    path: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    deployment_tables: Sequence[Mapping[str, Any]] = ()
+    ignored: Sequence[Ignored] = ()
+    talk: int = 0
+
+    def default_map(self, commands: Sequence[str]) -> dict[str, Any]:
+        """The file's options as click's defaults, for every command alike."""
+        return {command: dict(self.options) for command in commands}
+
+    def with_talk(self, talk: int) -> "Config":
+        """The same with how much is to be said on stderr."""
+        return replace(self, talk=talk)
+
+
+def load_config(path: Path | None) -> Config:
+    """The named file, ``./perpscope.toml``, or the user's own; an unknown key is an error."""
+    chosen = path or _found()
+    if chosen is None:
+        return Config()
+    try:
+        document = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AnalyzerError(
+            f"there is no configuration file at {chosen}: check --config"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise AnalyzerError(f"{chosen.name} is not readable TOML: {error}") from error
+    return _config(chosen, document)
+
+
+def _config(path: Path, document: Mapping[str, Any]) -> Config:
+    known = (*OPTION_KEYS, *TABLES)
+    for key in document:
+        if key not in known:
+            raise AnalyzerError(f"{path.name} has an unknown key `{key}`: {_nearest(key, known)}")
+    options = {
+        OPTION_KEYS[key]: _option(path, key, value)
+        for key, value in document.items()
+        if key in OPTION_KEYS
+    }
+    tables = document.get("deployment", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise AnalyzerError(f"`deployment` in {path.name} must be [[deployment]] tables")
+    return Config(
+        path=path,
+        options=options,
+        deployment_tables=tables,
+        ignored=[_ignored(path, table) for table in document.get("ignore", [])],
+    )
+
+
+def _option(path: Path, key: str, value: Any) -> Any:
+    if key == "params":
+        if not isinstance(value, dict):
+            raise AnalyzerError(f"`params` in {path.name} must be a table of name = value")
+        return [f"{name}={one}" for name, one in value.items()]
+    if key in REPEATABLE:
+        return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    if isinstance(value, dict | list):
+        raise AnalyzerError(f"`{key}` in {path.name} takes one value")
+    return value
+
+
+def _ignored(path: Path, table: Any) -> Ignored:
+    known = ("id", "reason", "until")
+    if not isinstance(table, dict):
+        raise AnalyzerError(f"`ignore` in {path.name} must be [[ignore]] tables")
+    for key in table:
+        if key not in known:
+            raise AnalyzerError(
+                f"[[ignore]] in {path.name} has an unknown key `{key}`: {_nearest(key, known)}"
+            )
+    if "id" not in table or "reason" not in table:
+        raise AnalyzerError(f"[[ignore]] in {path.name} needs `id` and `reason`")
+    until = table.get("until")
+    return Ignored(str(table["id"]), str(table["reason"]), None if until is None else str(until))
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    close = get_close_matches(key, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"it takes {', '.join(known)}"
+
+
+def _found() -> Path | None:
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    for candidate in (Path("perpscope.toml"), Path(home) / "perpscope" / "perpscope.toml"):
+        if candidate.is_file():
+            return candidate
+    return None

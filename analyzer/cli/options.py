@@ -1,0 +1,132 @@
+"""Options that several commands share, so that all of them are spelled and checked alike."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FORMATS: Final = ("table", "json", "jsonl", "csv", "markdown", "parquet", "sarif")
+SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
+
+db_option = click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="perpscope.duckdb",
+    show_default=True,
+    envvar="PERPSCOPE_DB",
+    help="The database file.",
+)
+
+
+def node_options(command: Command) -> Command:
+    """``--rpc-url`` and how patiently, how fast and how much at once the node is asked."""
+    for option in reversed(
+        (
+            click.option(
+                "--rpc-url",
+                multiple=True,
+                metavar="URL",
+                envvar=["PERPSCOPE_RPC_URL", "ETH_RPC_URL"],
+                help="A node (http, ws or an IPC path) or recording:FILE. A secret: never printed.",
+            ),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="SECONDS",
+                help="How long one request may take [default: 30].",
+            ),
+            click.option(
+                "--max-attempts",
+                type=click.IntRange(1),
+                metavar="N",
+                help="How often one question is put to the node [default: 5].",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 64),
+                metavar="N",
+                help="How many requests are under way at once [default: 4].",
+            ),
+            click.option(
+                "--requests-per-second",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="N",
+                help="The node's rate limit [default: none].",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+mainnet_option = click.option(
+    "--mainnet-rpc-url",
+    metavar="URL",
+    envvar="PERPSCOPE_MAINNET_RPC_URL",
+    help="An Ethereum mainnet node, to resolve ENS names.",
+)
+
+
+def scope_options(command: Command) -> Command:
+    """``--account``, ``--protocol``, ``--deployment``, ``--chain``: what the command is about."""
+    for option in reversed(
+        (
+            click.option(
+                "--account",
+                multiple=True,
+                metavar="ADDRESS|ENS|FILE|-",
+                envvar="PERPSCOPE_ACCOUNT",
+                help="An account, a file with one on each line, or - for stdin. Repeatable.",
+            ),
+            click.option("--protocol", multiple=True, metavar="NAME", help="Repeatable."),
+            click.option("--deployment", multiple=True, metavar="NAME", help="Repeatable."),
+            click.option("--chain", type=int, metavar="ID", help="The chain's id."),
+            mainnet_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(formats: tuple[str, ...] = FORMATS) -> Callable[[Command], Command]:
+    """``--format`` and ``-o``: in what shape, and where to."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option(
+                "-o",
+                "--output",
+                type=click.Path(path_type=Path),
+                help="A file instead of stdout; its suffix picks the format if none is named.",
+            ),
+            click.option(
+                "-f",
+                "--format",
+                "format_name",
+                type=click.Choice(formats),
+                help="Default: table on a terminal, jsonl in a pipe.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def queries_option(command: Command) -> Command:
+    """``--queries``: a user's own folder of SQL files."""
+    return click.option(
+        "--queries",
+        multiple=True,
+        type=click.Path(path_type=Path, file_okay=False),
+        help="A folder with your own query files. Repeatable.",
+    )(command)
+
+
+def block_option(command: Command) -> Command:
+    """``--block``: as of an earlier snapshot."""
+    return click.option(
+        "--block", type=int, metavar="N", help="As of the newest snapshot at or below block N."
+    )(command)

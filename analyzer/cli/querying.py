@@ -1,0 +1,123 @@
+"""What `check`, `show` and `export` share: which queries, with which parameters and filters."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from duckdb import DuckDBPyConnection
+
+from analyzer.errors import AnalyzerError
+from analyzer.findings import Filters, Query, Result, run
+from analyzer.indexer.deployments import nearest
+from analyzer.store import derived
+from analyzer.store.database import open_for_reading
+from analyzer.store.schema import create_views
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Parameters as a user gave them: for every query, or as ``query.name`` for one."""
+
+    params: Mapping[str, str]
+
+    def of(self, query: Query) -> dict[str, str]:
+        """Those that this query takes."""
+        own = {param.name for param in query.params}
+        general = {name: value for name, value in self.params.items() if name in own}
+        prefix = f"{query.name}."
+        special = {
+            name.removeprefix(prefix): value
+            for name, value in self.params.items()
+            if name.startswith(prefix)
+        }
+        return general | special
+
+
+def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
+    """``name=value`` texts; a name that no query takes is an error that names the nearest one."""
+    known: set[str] = set()
+    for query in queries:
+        known |= {param.name for param in query.params}
+        known |= {f"{query.name}.{param.name}" for param in query.params}
+    params: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise AnalyzerError(f"--param {text!r} has no value: write it as name=value")
+        if name not in known:
+            raise AnalyzerError(f"--param {name} is no parameter: {nearest(name, known)}")
+        params[name] = value
+    return Asked(params)
+
+
+def choose(names: Sequence[str], queries: Mapping[str, Query], *, findings: bool) -> list[Query]:
+    """The queries of those names; all findings (or reports) if none is named."""
+    wanted = {name: query for name, query in queries.items() if query.is_finding == findings}
+    for name in names:
+        if name not in wanted:
+            kind = "finding" if findings else "report"
+            raise AnalyzerError(f"there is no {kind} {name!r}: {nearest(name, wanted)}")
+    return [wanted[name] for name in names] if names else list(wanted.values())
+
+
+@contextmanager
+def open_as_of(db: Path, block: int | None) -> Iterator[DuckDBPyConnection]:
+    """The database for reading, its ``current_`` views as of a block if one is given."""
+    with open_for_reading(db) as connection:
+        if block is not None:
+            create_views(connection, block)
+            if not derived.snapshots(connection):
+                raise AnalyzerError(
+                    f"there is no complete snapshot at or below block {block:,}: "
+                    f"run `perpscope index --block {block}`"
+                )
+        yield connection
+
+
+def run_all(
+    connection: DuckDBPyConnection,
+    queries: Sequence[Query],
+    asked: Asked,
+    filters: Filters,
+    now: datetime | None = None,
+) -> list[Result]:
+    """Every query with its parameters; a filter narrows those whose rows have its column."""
+    moment = now or datetime.now(UTC)
+    return [
+        run(connection, query, asked.of(query), _fitting(filters, query), now=moment)
+        for query in queries
+    ]
+
+
+def say_where(connection: DuckDBPyConnection, filters: Filters) -> None:
+    """Which blocks answer, on stderr: no number without its block."""
+    places = replace(filters, account=())
+    shown = [
+        snapshot
+        for snapshot in derived.snapshots(connection)
+        if places.cover(
+            {
+                "protocol": snapshot.protocol,
+                "deployment": snapshot.deployment,
+                "chain_id": snapshot.chain_id,
+            }
+        )
+    ]
+    if not shown:
+        click.echo("no complete snapshot answers: see stale_data", err=True)
+    for snapshot in shown:
+        time = datetime.fromtimestamp(snapshot.block_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        accounts = snapshot.scope.count(",") + 1
+        scope = "all accounts" if snapshot.scope == "all" else f"{accounts} account(s)"
+        click.echo(
+            f"{snapshot.protocol} {snapshot.deployment}: block {snapshot.block_number:,} of chain "
+            f"{snapshot.chain_id}, {time}, {scope}",
+            err=True,
+        )
+
+
+def _fitting(filters: Filters, query: Query) -> Filters:
+    return filters if "account" in query.columns else replace(filters, account=())

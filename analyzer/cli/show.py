@@ -1,0 +1,74 @@
+"""`perpscope show`: reports."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from analyzer.cli.accounts import resolve_accounts
+from analyzer.cli.config import Config
+from analyzer.cli.options import (
+    block_option,
+    db_option,
+    output_options,
+    queries_option,
+    scope_options,
+)
+from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
+from analyzer.exports import write
+from analyzer.findings import Filters, load
+
+
+@click.command()
+@click.argument("report", required=False)
+@db_option
+@scope_options
+@block_option
+@click.option(
+    "--param", multiple=True, metavar="NAME=VALUE", help="A query's parameter. Repeatable."
+)
+@queries_option
+@output_options()
+@click.pass_obj
+def show(
+    config: Config,
+    report: str | None,
+    db: Path,
+    account: Sequence[str],
+    protocol: Sequence[str],
+    deployment: Sequence[str],
+    chain: int | None,
+    mainnet_rpc_url: str | None,
+    block: int | None,
+    param: Sequence[str],
+    queries: Sequence[Path],
+    format_name: str | None,
+    output: Path | None,
+) -> int:
+    r"""Show a report; without a name, list the reports and findings there are.
+
+    \b
+    Examples:
+      perpscope show positions --account 0x489ee077994B6658eAfA855C308275EAd8097C4A
+      perpscope show prices --format csv -o prices.csv
+    """
+    known = load(queries)
+    if report is None:
+        for query in known.values():
+            kind = f"{query.severity} finding" if query.is_finding else "report"
+            click.echo(f"{query.name:<18} {kind:<17} {query.title}")
+        return 0
+    chosen = choose([report], known, findings=False)
+    asked = asked_params(param, chosen)
+    filters = Filters(
+        account=resolve_accounts(account, mainnet_rpc_url),
+        protocol=tuple(protocol),
+        deployment=tuple(deployment),
+        chain_id=() if chain is None else (chain,),
+    )
+    with open_as_of(db, block) as connection:
+        if config.talk >= 0:
+            say_where(connection, filters)
+        results = run_all(connection, chosen, asked, filters)
+    write(results, format_name, output)
+    return 0

@@ -1,0 +1,121 @@
+"""What a query is and what it answers: plain values, free of database and format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+Value = int | Decimal | float | str | bool | datetime | None
+"""One cell, exact. Times are UTC without a zone; ``float`` only where a query chose DOUBLE."""
+
+Row = tuple[Value, ...]
+
+SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
+"""From the least to the most severe."""
+
+AT: Final = ("chain_id", "protocol", "deployment", "block_number")
+"""The columns that every row of a finding carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A ``$param`` of a query. The default ``now`` of a timestamp is the time of the run."""
+
+    name: str
+    type: str
+    default: Value
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SQL file: a finding if it has a severity, else a report."""
+
+    name: str
+    path: str
+    sql: str
+    title: str
+    severity: str | None
+    summary: str
+    advice: str
+    grain: str
+    identity: tuple[str, ...]
+    params: tuple[Param, ...]
+    columns: Mapping[str, str]
+    """Descriptions, by column name, in the order of the final select."""
+    table: tuple[str, ...]
+    """The columns that people are shown; programs get all."""
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether each row is something to act upon, not just a fact."""
+        return self.severity is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a result with its SQL type, such as ``DECIMAL(38,18)``."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a run is narrowed to; an empty tuple does not narrow. Accounts are lower-case."""
+
+    account: tuple[str, ...] = ()
+    protocol: tuple[str, ...] = ()
+    deployment: tuple[str, ...] = ()
+    chain_id: tuple[int, ...] = ()
+
+    def given(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+        """The filters in use, by column name."""
+        every: dict[str, tuple[str, ...] | tuple[int, ...]] = {
+            "account": self.account,
+            "protocol": self.protocol,
+            "deployment": self.deployment,
+            "chain_id": self.chain_id,
+        }
+        return {name: values for name, values in every.items() if values}
+
+    def cover(self, subject: Mapping[str, Value]) -> bool:
+        """Whether a run with these filters would have looked at the subject."""
+        return all(subject.get(name) in values for name, values in self.given().items())
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of a finding query. ``status`` is ``new``, ``ongoing`` or ``resolved``.
+
+    ``subject`` holds what the finding is about: the identity columns, the deployment and the
+    account. ``block_number`` is unset where nothing was ever read.
+    """
+
+    id: str
+    query: str
+    severity: str
+    title: str
+    subject: Mapping[str, Value]
+    block_number: int | None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query's answer, exact; ``findings`` stand parallel to ``rows``, empty for a report.
+
+    ``is_cut`` says that there are more rows than the limit of the run let through.
+    """
+
+    query: Query
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...] = ()
+    is_cut: bool = False
+
+
+def at_least(severity: str, threshold: str) -> bool:
+    """Whether a severity reaches a threshold."""
+    return SEVERITIES.index(severity) >= SEVERITIES.index(threshold)

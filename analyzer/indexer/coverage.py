@@ -1,0 +1,39 @@
+"""What a database holds, deployment by deployment: for people who want to know what is missing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.protocols import protocols
+from analyzer.store import derived, raw_logs
+from analyzer.store.database import open_for_reading
+from analyzer.store.deployments import remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One deployment and what is stored of it."""
+
+    name: str
+    found: str
+
+
+def coverage(path: Path) -> list[Covered]:
+    """A line for each deployment: its newest snapshot and the blocks whose logs are complete."""
+    with open_for_reading(path) as connection:
+        newest = {(s.chain_id, s.protocol, s.deployment): s for s in derived.snapshots(connection)}
+        lines: list[Covered] = []
+        for deployment in remembered(connection):
+            snapshot = newest.get((deployment.chain_id, deployment.protocol, deployment.name))
+            filters = protocols()[deployment.protocol].log_filters(deployment)
+            ranges = [
+                f"{start:,} to {raw_logs.covered_to(connection, stream, start):,}"
+                for stream, start in raw_logs.streams(connection, deployment, filters)
+            ]
+            state = (
+                f"newest snapshot at block {snapshot.block_number:,} (scope {snapshot.scope})"
+                if snapshot
+                else "no complete snapshot"
+            )
+            logs = f"logs of blocks {', '.join(ranges)}" if ranges else "no logs"
+            lines.append(Covered(f"{deployment.protocol} {deployment.name}", f"{state}, {logs}"))
+    return lines

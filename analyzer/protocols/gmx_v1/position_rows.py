@@ -1,0 +1,174 @@
+"""Positions to rows: amounts in E18 beside the exact integers of ``inputs`` and ``outputs``."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from analyzer.assets import asset_of
+from analyzer.protocols.gmx_v1.assess import EXECUTABLE, STORED, Assessed, Assessor, Unknown
+from analyzer.protocols.gmx_v1.exact import inputs_of, outputs_of
+from analyzer.protocols.gmx_v1.forms import margin_legs
+from analyzer.protocols.gmx_v1.held import Held
+from analyzer.protocols.gmx_v1.liquidation import Flip
+from analyzer.protocols.gmx_v1.log_rows import price_id
+from analyzer.protocols.gmx_v1.risk import Position
+from analyzer.rows import At, MarginAccounts, Positions, Row
+from analyzer.units import BASIS_POINTS, sdiv, to_e18
+
+USD_DECIMALS: Final = 30
+SAFE: Final = "safe"
+LIQUIDATABLE: Final = "liquidatable"
+UNKNOWN: Final = "unknown"
+
+
+def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
+    """The position, its margin account and its legs; ``unknown`` says why in the account."""
+    identity, position = held.identity, held.struct
+    if position is None:
+        stored: Assessed | Unknown = Unknown(held.reason)
+        executable = stored
+    else:
+        stored = assessor.assess(position, identity, STORED)
+        executable = assessor.assess(position, identity, EXECUTABLE)
+    key = identity.key()
+    inputs = inputs_of(assessor.got, held)
+    outputs = outputs_of(assessor, held, stored, executable)
+    rows: list[Row] = [
+        _position_row(at, key, held, executable, inputs, outputs),
+        _account_row(at, assessor, key, held, stored, executable),
+    ]
+    if position is not None and isinstance(executable, Assessed):
+        its_price = price_id(at, identity.index_token)
+        rows += margin_legs(at, key, its_price, position, identity.is_long, executable)
+    return rows
+
+
+def state_of(assessed: Assessed | Unknown) -> str:
+    """The verdict in words; ``unknown`` as well where the variants in question disagree."""
+    if isinstance(assessed, Unknown):
+        return UNKNOWN
+    states = {verdict.state != 0 for verdict in assessed.verdicts.values()}
+    if len(states) > 1:
+        return UNKNOWN
+    return LIQUIDATABLE if True in states else SAFE
+
+
+def _position_row(
+    at: At,
+    key: str,
+    held: Held,
+    executable: Assessed | Unknown,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+) -> Positions:
+    identity, position = held.identity, held.struct
+    known = executable if isinstance(executable, Assessed) else None
+    flip = _one_flip(known)
+    last = _e18(flip.last_liquidatable if flip else None)
+    ratio = outputs.get("getPositionLeverage")
+    return Positions(
+        at=at,
+        position_id=key,
+        margin_id=key,
+        account=identity.account,
+        market=identity.index_token,
+        asset=asset_of(at.chain_id, identity.index_token),
+        side="long" if identity.is_long else "short",
+        collateral_token=identity.collateral_token,
+        size_usd=_e18(position.size if position else None),
+        size_tokens=_size_tokens(position),
+        collateral_usd=_e18(position.collateral if position else None),
+        collateral_amount=None,
+        entry_price=_e18(position.average_price if position else None),
+        price=_e18(known.price if known else None),
+        unrealized_pnl_usd=_e18(_signed_delta(known)),
+        funding_owed_usd=_e18(known.funding_fee if known else None),
+        borrowing_owed_usd=0 if known else None,
+        leverage_bps=ratio if isinstance(ratio, int) else None,
+        liquidation_kind=flip.kind if flip else UNKNOWN,
+        liquidation_below=_e18(flip.last_liquidatable if flip else None)
+        if identity.is_long
+        else None,
+        liquidation_above=None
+        if identity.is_long
+        else _e18(flip.last_liquidatable if flip else None),
+        distance_bps=_distance(identity.is_long, known, flip),
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def _account_row(
+    at: At,
+    assessor: Assessor,
+    key: str,
+    held: Held,
+    stored: Assessed | Unknown,
+    executable: Assessed | Unknown,
+) -> MarginAccounts:
+    state = state_of(executable)
+    known = executable if isinstance(executable, Assessed) else None
+    left = {v.remaining_collateral for v in known.verdicts.values()} if known else set()
+    equity = left.pop() if len(left) == 1 else None
+    required = known.required if known else None
+    buffer = None if equity is None or required is None else equity - required
+    return MarginAccounts(
+        at=at,
+        margin_id=key,
+        account=held.identity.account,
+        kind="isolated",
+        equity_usd=_e18(equity),
+        requirement_usd=_e18(required),
+        buffer_usd=_e18(buffer),
+        state=state,
+        state_stored=state_of(stored),
+        reason=_reason(stored, executable),
+        blocked_by=assessor.blocked_by(held.struct, held.identity, executable),
+        inputs={"variants": list(assessor.variants)},
+        outputs={"remainingCollateral": equity, "requirement": required, "buffer": buffer},
+    )
+
+
+def _reason(stored: Assessed | Unknown, executable: Assessed | Unknown) -> str | None:
+    """Why it is liquidatable or unknown on the executable basis, else why unknown on the stored."""
+    for assessed in (executable, stored):
+        if isinstance(assessed, Unknown):
+            return assessed.reason
+        if state_of(assessed) == UNKNOWN:
+            said = {name: verdict.state for name, verdict in assessed.verdicts.items()}
+            return f"variant B and C disagree (validateLiquidation {said['B']} and {said['C']})"
+        reasons = [v.reason for v in assessed.verdicts.values() if v.reason]
+        if reasons and assessed is executable:
+            return reasons[0]
+    return None
+
+
+def _one_flip(known: Assessed | None) -> Flip | None:
+    """The flip, if the variants in question have the same one."""
+    flips = set(known.flips.values()) if known else set()
+    return flips.pop() if len(flips) == 1 else None
+
+
+def _distance(is_long: bool, known: Assessed | None, flip: Flip | None) -> int | None:
+    """The adverse move that liquidates, in basis points of the price; negative once it is past."""
+    if known is None or flip is None or flip.kind == "never" or known.price == 0:
+        return None
+    if flip.last_liquidatable is None:
+        return 0
+    room = known.price - flip.last_liquidatable
+    return sdiv((room if is_long else -room) * BASIS_POINTS, known.price)
+
+
+def _signed_delta(known: Assessed | None) -> int | None:
+    if known is None:
+        return None
+    return known.delta if known.has_profit else -known.delta
+
+
+def _size_tokens(position: Position | None) -> int | None:
+    if position is None or position.average_price == 0:
+        return None
+    return position.size * 10**18 // position.average_price
+
+
+def _e18(amount: int | None) -> int | None:
+    return None if amount is None else to_e18(amount, USD_DECIMALS)

@@ -1,0 +1,265 @@
+/* ---
+title    = "Oracle deviation"
+severity = "medium"
+summary  = "Prices whose sources disagree, whose lower and upper price lie far apart, or that are no prices at all; beside it the deviation that the protocol itself tolerates and the positions that hang on the price."
+advice   = "Find out which source is wrong before trading; a deviation over the protocol's own limit changes the price that it liquidates at."
+grain    = "one row per price and kind of deviation"
+identity = ["chain_id", "protocol", "deployment", "price_id", "kind"]
+table    = ["deployment", "priced", "kind", "source", "deviation_bps", "limit_bps", "positions_usd"]
+
+[params]
+deviation_bps     = { type = "int", default = 100, help = "Report sources that differ by at least this, in basis points; a difference over the protocol's own limit is always reported." }
+spread_bps        = { type = "int", default = 100, help = "Report a used price whose upper price is at least this over the lower, in basis points." }
+reference_sources = { type = "text", default = "primary,reference,oracle,index,chainlink,pyth", help = "Sources that the others are compared with, separated by commas; of those that name a price the first counts." }
+
+[columns]
+chain_id          = "Chain of the deployment."
+protocol          = "Protocol of the deployment."
+deployment        = "Deployment that the price was read for."
+block_number      = "Block of the snapshot."
+priced            = "The asset; for a token that is not mapped the symbol that it claims."
+price_id          = "The price."
+token             = "Token that is priced."
+asset             = "Canonical asset of the token."
+kind              = "`sources` (two disagree), `spread` (lower and upper price) or `invalid` (missing, not positive, or crossed)."
+source            = "The source that deviates most, or whose spread it is."
+price_min         = "Its lower price, in USD."
+price_max         = "Its upper price, in USD."
+reference         = "The source that it is compared with."
+reference_min     = "Lower price of that, in USD."
+reference_max     = "Upper price of that, in USD."
+deviation_bps     = "Difference over the reference (of a spread: over the lower price), in whole basis points rounded down, at most 1e9."
+limit_bps         = "The least deviation that the protocol tolerates between sources of this price."
+is_over_limit     = "Whether the sources differ by more than that; null if there is no limit."
+positions         = "Open positions that hang on the price."
+positions_usd     = "Sum of their sizes in USD, without the unsized ones."
+positions_unsized = "How many of them have a size that is unknown, or so large (1e12 USD) that a sum might overflow."
+inputs            = "The exact contract integers of the source."
+--- */
+with priced as (
+    select
+        *,
+        list_position(string_split($reference_sources, ','), source) as reference_rank,
+        min(deviation_limit_bps) over (
+            partition by chain_id, protocol, deployment, price_id
+        ) as limit_bps
+    from current_prices
+),
+
+valid as (
+    select *
+    from priced
+    where price_min > 0 and price_max >= price_min
+),
+
+reference_prices as (
+    select *
+    from valid
+    where reference_rank > 0
+    qualify row_number() over (
+        partition by chain_id, protocol, deployment, price_id
+        order by reference_rank
+    ) = 1
+),
+
+differing as (
+    select
+        price.*,
+        base.source as reference,
+        base.price_min as reference_min,
+        base.price_max as reference_max,
+        greatest(
+            abs(price.price_min - base.price_min) / base.price_min,
+            abs(price.price_max - base.price_max) / base.price_max
+        ) as ratio
+    from valid as price
+    inner join reference_prices as base
+        on
+            price.chain_id = base.chain_id
+            and price.protocol = base.protocol
+            and price.deployment = base.deployment
+            and price.price_id = base.price_id
+            and price.source <> base.source
+    qualify row_number() over (
+        partition by price.chain_id, price.protocol, price.deployment, price.price_id
+        order by ratio desc, price.is_used asc, price.source asc
+    ) = 1
+),
+
+spread as (
+    select
+        *,
+        null::varchar as reference,
+        null::decimal(38, 18) as reference_min,
+        null::decimal(38, 18) as reference_max,
+        (price_max - price_min) / price_min as ratio
+    from valid
+    where is_used
+    qualify row_number() over (
+        partition by chain_id, protocol, deployment, price_id
+        order by ratio desc, source asc
+    ) = 1
+),
+
+invalid as (
+    select
+        *,
+        null::varchar as reference,
+        null::decimal(38, 18) as reference_min,
+        null::decimal(38, 18) as reference_max,
+        null::double as ratio
+    from priced
+    where is_used and not coalesce(price_min > 0 and price_max >= price_min, false)
+    qualify row_number() over (
+        partition by chain_id, protocol, deployment, price_id
+        order by source
+    ) = 1
+),
+
+measured as (
+    select
+        *,
+        'sources' as kind
+    from differing
+    union all
+    select
+        *,
+        'spread' as kind
+    from spread
+    union all
+    select
+        *,
+        'invalid' as kind
+    from invalid
+),
+
+rounded as (
+    select
+        *,
+        least(floor(round(ratio * 10000, 6)), 1000000000)::bigint as measured_bps,
+        case when kind = 'sources' then measured_bps > limit_bps end as is_over_limit
+    from measured
+),
+
+deviating as (
+    select *
+    from rounded
+    where
+        kind = 'invalid'
+        or (kind = 'spread' and measured_bps >= $spread_bps)
+        or (kind = 'sources' and (measured_bps >= $deviation_bps or is_over_limit))
+),
+
+flagged_prices as (
+    select distinct
+        chain_id,
+        protocol,
+        deployment,
+        price_id,
+        token,
+        asset
+    from deviating
+),
+
+legs as (
+    select distinct
+        leg.chain_id,
+        leg.protocol,
+        leg.deployment,
+        leg.price_id,
+        leg.margin_id
+    from current_margin_legs as leg
+    inner join flagged_prices as price
+        on
+            leg.chain_id = price.chain_id
+            and leg.protocol = price.protocol
+            and leg.deployment = price.deployment
+            and leg.price_id = price.price_id
+),
+
+hanging as (
+    select
+        legs.chain_id,
+        legs.protocol,
+        legs.deployment,
+        legs.price_id,
+        held.size_usd
+    from legs
+    inner join current_positions as held
+        on
+            legs.chain_id = held.chain_id
+            and legs.protocol = held.protocol
+            and legs.deployment = held.deployment
+            and legs.margin_id = held.margin_id
+    where held.liquidation_kind <> 'unknown'
+    union all
+    select
+        price.chain_id,
+        price.protocol,
+        price.deployment,
+        price.price_id,
+        held.size_usd
+    from flagged_prices as price
+    inner join current_positions as held
+        on
+            price.chain_id = held.chain_id
+            and price.protocol = held.protocol
+            and price.deployment = held.deployment
+            and (price.token = held.market or price.asset = held.asset)
+    where held.liquidation_kind = 'unknown'
+),
+
+exposure as (
+    select
+        chain_id,
+        protocol,
+        deployment,
+        price_id,
+        count(*) as positions,
+        sum(size_usd) filter (where size_usd < 1000000000000) as positions_usd,
+        count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as positions_unsized
+    from hanging
+    group by chain_id, protocol, deployment, price_id
+)
+
+select
+    price.chain_id,
+    price.protocol,
+    price.deployment,
+    price.block_number,
+    coalesce(price.asset, nullif(token.symbol, ''), price.token) as priced,
+    price.price_id,
+    price.token,
+    price.asset,
+    price.kind,
+    price.source,
+    price.price_min,
+    price.price_max,
+    price.reference,
+    price.reference_min,
+    price.reference_max,
+    price.measured_bps as deviation_bps,
+    price.limit_bps,
+    price.is_over_limit,
+    coalesce(exposure.positions, 0) as positions,
+    exposure.positions_usd,
+    coalesce(exposure.positions_unsized, 0) as positions_unsized,
+    price.inputs
+from deviating as price
+left join exposure
+    on
+        price.chain_id = exposure.chain_id
+        and price.protocol = exposure.protocol
+        and price.deployment = exposure.deployment
+        and price.price_id = exposure.price_id
+left join tokens as token
+    on
+        price.chain_id = token.chain_id
+        and price.token = token.token
+order by
+    price.kind asc,
+    price.measured_bps desc nulls first,
+    price.chain_id asc,
+    price.protocol asc,
+    price.deployment asc,
+    price.price_id asc

@@ -1,0 +1,169 @@
+/* ---
+title    = "Stale prices"
+severity = "medium"
+summary  = "Price sources whose newest observation was older, at the snapshot's block, than the source's own rules allow; many contracts use such a price without looking at its age."
+advice   = "Do not rely on liquidation prices of positions that hang on it; compare with an independent source before adding risk."
+grain    = "one row per price and source"
+identity = ["chain_id", "protocol", "deployment", "price_id", "source"]
+table    = ["deployment", "priced", "source", "price_min", "age_seconds", "max_age", "positions_usd"]
+
+[params]
+default_max_age = { type = "int", default = 90000, help = "Age in seconds above which a price is stale where its source states no limit; 90000 is a daily heartbeat and an hour." }
+
+[columns]
+chain_id          = "Chain of the deployment."
+protocol          = "Protocol of the deployment."
+deployment        = "Deployment that the price was read for."
+block_number      = "Block of the snapshot."
+priced            = "The asset; for a token that is not mapped the symbol that it claims."
+price_id          = "The price."
+token             = "Token that is priced."
+asset             = "Canonical asset of the token."
+source            = "Who names the price."
+price_min         = "Lower price, in USD."
+price_max         = "Upper price, in USD."
+observed_at       = "When the source observed it, in UTC; null if it does not say."
+age_seconds       = "Seconds from the observation to the snapshot's block; null if unknown."
+max_age           = "Age in seconds above which it is stale."
+max_age_source    = "Where that limit comes from; `default` is the parameter `default_max_age`."
+is_used           = "Whether a verdict rests on this source."
+positions         = "Open positions that hang on the price."
+positions_usd     = "Sum of their sizes in USD, without the unsized ones."
+positions_unsized = "How many of them have a size that is unknown, or so large (1e12 USD) that a sum might overflow."
+inputs            = "The exact contract integers of the source."
+--- */
+with aged as (
+    select
+        price.*,
+        date_diff('second', price.observed_at, newest.block_time) as age_seconds,
+        case when price.max_age is null then 'default' else price.max_age_source end as stated_by
+    from current_prices as price
+    inner join current_snapshots as newest
+        on
+            price.chain_id = newest.chain_id
+            and price.protocol = newest.protocol
+            and price.deployment = newest.deployment
+),
+
+stale as (
+    select
+        *,
+        coalesce(max_age, $default_max_age) as allowed_age
+    from aged
+    where
+        age_seconds > coalesce(max_age, $default_max_age)
+        or (observed_at is null and max_age is not null)
+),
+
+flagged_prices as (
+    select distinct
+        chain_id,
+        protocol,
+        deployment,
+        price_id,
+        token,
+        asset
+    from stale
+),
+
+legs as (
+    select distinct
+        leg.chain_id,
+        leg.protocol,
+        leg.deployment,
+        leg.price_id,
+        leg.margin_id
+    from current_margin_legs as leg
+    inner join flagged_prices as price
+        on
+            leg.chain_id = price.chain_id
+            and leg.protocol = price.protocol
+            and leg.deployment = price.deployment
+            and leg.price_id = price.price_id
+),
+
+hanging as (
+    select
+        legs.chain_id,
+        legs.protocol,
+        legs.deployment,
+        legs.price_id,
+        held.size_usd
+    from legs
+    inner join current_positions as held
+        on
+            legs.chain_id = held.chain_id
+            and legs.protocol = held.protocol
+            and legs.deployment = held.deployment
+            and legs.margin_id = held.margin_id
+    where held.liquidation_kind <> 'unknown'
+    union all
+    select
+        price.chain_id,
+        price.protocol,
+        price.deployment,
+        price.price_id,
+        held.size_usd
+    from flagged_prices as price
+    inner join current_positions as held
+        on
+            price.chain_id = held.chain_id
+            and price.protocol = held.protocol
+            and price.deployment = held.deployment
+            and (price.token = held.market or price.asset = held.asset)
+    where held.liquidation_kind = 'unknown'
+),
+
+exposure as (
+    select
+        chain_id,
+        protocol,
+        deployment,
+        price_id,
+        count(*) as positions,
+        sum(size_usd) filter (where size_usd < 1000000000000) as positions_usd,
+        count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as positions_unsized
+    from hanging
+    group by chain_id, protocol, deployment, price_id
+)
+
+select
+    stale.chain_id,
+    stale.protocol,
+    stale.deployment,
+    stale.block_number,
+    coalesce(stale.asset, nullif(token.symbol, ''), stale.token) as priced,
+    stale.price_id,
+    stale.token,
+    stale.asset,
+    stale.source,
+    stale.price_min,
+    stale.price_max,
+    stale.observed_at,
+    stale.age_seconds,
+    stale.allowed_age as max_age,
+    stale.stated_by as max_age_source,
+    stale.is_used,
+    coalesce(exposure.positions, 0) as positions,
+    exposure.positions_usd,
+    coalesce(exposure.positions_unsized, 0) as positions_unsized,
+    stale.inputs
+from stale
+left join exposure
+    on
+        stale.chain_id = exposure.chain_id
+        and stale.protocol = exposure.protocol
+        and stale.deployment = exposure.deployment
+        and stale.price_id = exposure.price_id
+left join tokens as token
+    on
+        stale.chain_id = token.chain_id
+        and stale.token = token.token
+order by
+    stale.is_used desc,
+    exposure.positions_usd desc nulls last,
+    stale.chain_id asc,
+    stale.protocol asc,
+    stale.deployment asc,
+    stale.price_id asc,
+    stale.source asc

@@ -1,0 +1,34 @@
+"""What a database holds, in a shape in which two of them can be compared."""
+
+from pathlib import Path
+
+import duckdb
+
+from analyzer.rows import TABLES
+
+RAW_TABLES = ("raw_logs",)
+STATE = """
+select c.kind, c.address, c.data, c.sender, r.data, r.error, s.deployment, s.block_number
+from raw_snapshots as s, unnest(s.call_ids) as wanted(call_id)
+inner join raw_calls as c using (call_id)
+inner join raw_reads as read on read.call_id = wanted.call_id
+inner join raw_results as r using (result_id)
+"""
+
+
+def contents(path: Path, *, raw: bool = True) -> dict[str, list]:
+    """Every row of every table whose contents do not depend on how they were fetched."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        tables = [*TABLES.values(), *(RAW_TABLES if raw else ())]
+        found = {
+            table: sorted(connection.execute(f"select * from {table}").fetchall(), key=repr)
+            for table in tables
+        }
+        if raw:
+            found["state"] = sorted(connection.execute(STATE).fetchall(), key=repr)
+    return found
+
+
+def counts(path: Path) -> dict[str, int]:
+    """How many rows each normalised table holds."""
+    return {table: len(rows) for table, rows in contents(path, raw=False).items()}
