@@ -25,6 +25,7 @@ from analyzer.protocols.perp_v2.prices import reference_intervals
 from analyzer.protocols.perp_v2.state import (
     Config,
     Growth,
+    Known,
     Market,
     Status,
     TickGrowth,
@@ -121,8 +122,11 @@ def market_of(
     return replace(
         market,
         closed_price=second.get(("market", base_token, "closedPrice"), market.closed_price),
-        tick_cumulatives=cumulatives,
-        index_prices={i: second["index", base_token, i] for i in spans.index_intervals},
+        tick_cumulatives=Known("tick cumulative of seconds ago", cumulatives),
+        index_prices=Known(
+            "index price over seconds",
+            {i: second["index", base_token, i] for i in spans.index_intervals},
+        ),
     )
 
 

@@ -33,6 +33,17 @@ def attempt(function: Callable[..., T], *arguments: object) -> T | Failed:
         return Failed(str(error))
 
 
+class Known(dict[int, int | Failed]):
+    """Values by number of seconds; one that nobody asked for is missing, not an error of ours."""
+
+    def __init__(self, what: str, values: Mapping[int, int | Failed]) -> None:
+        super().__init__(values)
+        self._what = what
+
+    def __missing__(self, key: int) -> Failed:
+        return Failed(f"the {self._what} {key} was not read")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """``ClearingHouseConfig``, ``CollateralManager`` and the vault's settlement token.

@@ -11,6 +11,7 @@ from analyzer.protocols.perp_v2.state import (
     Collateral,
     Config,
     Growth,
+    Known,
     Market,
     Order,
     Status,
@@ -22,17 +23,6 @@ SETTLEMENT_DECIMALS: Final = 6
 """Of the format: its settlement amounts are named ``_1e6``."""
 OBSERVED_SECONDS_AGO: Final = (1800, 900, 15, 0)
 REVERTED: Final = "execution reverted"
-
-
-class Recorded(dict[int, int | Failed]):
-    """Recorded values by number; what was not recorded is missing, not an error of the file."""
-
-    def __init__(self, what: str, values: Mapping[int, int | Failed]) -> None:
-        super().__init__(values)
-        self._what = what
-
-    def __missing__(self, key: int) -> Failed:
-        return Failed(f"{self._what} {key} was not recorded")
 
 
 def answer_of(value: Any) -> Any:
@@ -95,9 +85,9 @@ def market_of(
         closed_price=answer_of(recorded["closedPrice"]),
         sqrt_price_x96=number(recorded["slot0"][0]),
         tick=number(recorded["slot0"][1]),
-        tick_cumulatives=Recorded("the tick cumulative at seconds ago", cumulatives),
-        index_prices=Recorded(
-            "the index price over seconds",
+        tick_cumulatives=Known("tick cumulative of seconds ago", cumulatives),
+        index_prices=Known(
+            "index price over seconds",
             {
                 int(name.removeprefix("indexPrice_")): answer_of(value)
                 for name, value in recorded.items()

@@ -17,7 +17,7 @@ from analyzer.protocols.perp_v2.liquidation import Liquidator, liquidate
 from analyzer.protocols.perp_v2.liquidation_price import get_liquidation_price, mark_slice
 from analyzer.protocols.perp_v2.perp_math import WAD
 from analyzer.protocols.perp_v2.prices import get_premium, price_market
-from analyzer.protocols.perp_v2.state import Account, attempt, known
+from analyzer.protocols.perp_v2.state import Account, Known, attempt, known
 from analyzer.protocols.perp_v2.vault import (
     get_margin_requirement_for_collateral_liquidation,
     is_liquidatable,
@@ -123,7 +123,8 @@ def _verdict(flip: Mapping[str, Any], margin: MarginAccount, caller: Liquidator)
 def _with_answer(system: System, base_token: str, flip: Mapping[str, Any], answer: int) -> System:
     market = system.market(base_token).market
     price = answer * WAD // 10 ** int(flip["aggregator_decimals"])
-    fresh = replace(market, index_prices={**market.index_prices, 0: price})
+    prices = Known("index price over seconds", {**market.index_prices, 0: price})
+    fresh = replace(market, index_prices=prices)
     now = number(flip["override"]["timestamp"])
     priced = price_market(system.config, fresh, now)
     return replace(system, markets={**system.markets, base_token: priced})
