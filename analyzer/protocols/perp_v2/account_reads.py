@@ -34,7 +34,7 @@ def account_of(trader: str, ledger: LedgerAccount, values: Values) -> Account | 
     try:
         positions = {
             base_token: _position(trader, base_token, position, values)
-            for base_token, position in ledger.positions.items()
+            for base_token, position in sorted(ledger.positions.items())
         }
     except MissingError as error:
         return Failed(str(error))
@@ -44,7 +44,7 @@ def account_of(trader: str, ledger: LedgerAccount, values: Values) -> Account | 
         settlement_balance=ledger.settlement_balance,
         owed_realized_pnl=ledger.owed_realized_pnl,
         positions=positions,
-        collaterals=ledger.collaterals,
+        collaterals=dict(sorted(ledger.collaterals.items())),
         debt_threshold=values[threshold] if threshold in values else Failed("not needed"),
     )
 
@@ -64,7 +64,7 @@ def _position(
         last_tw_premium_growth_global_x96=checkpoint,
         orders=tuple(
             _order(ticks, order, values.need(("order", trader, base_token, *ticks)))
-            for ticks, order in ledger.orders.items()
+            for ticks, order in sorted(ledger.orders.items())
         ),
     )
 

@@ -104,10 +104,17 @@ def _account_row(
 
 
 def _blocked_by(outcomes: Mapping[str, str]) -> str | None:
-    """The markets in which ``liquidate`` would fail, with the contract's reason."""
+    """The markets in which ``liquidate`` would fail, with the contract's reason.
+
+    What is unknown of an outcome is not a refusal: ``outputs`` has it.
+    """
     if not outcomes:
         return "there is no position to liquidate"
-    refused = [f"{market}: {outcome}" for market, outcome in outcomes.items() if outcome != "OK"]
+    refused = [
+        f"{market}: {outcome or 'reverts without a reason'}"
+        for market, outcome in outcomes.items()
+        if outcome != "OK" and not outcome.startswith(UNKNOWN)
+    ]
     return "; ".join(refused) or None
 
 

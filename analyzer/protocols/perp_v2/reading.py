@@ -1,7 +1,7 @@
 """One snapshot's reads: from a ledger to valued markets and complete accounts, in three rounds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
@@ -100,16 +100,18 @@ def _ledger(
     deployment: Deployment, request: SnapshotRequest
 ) -> Reads[tuple[Ledger, dict[str, Failed], list[tuple[str, str]]]]:
     """Who holds what, from where the request says; for ``both``, where the two differ."""
+    fund = deployment.contracts["InsuranceFund"]
     from_logs = None if request.state is None else ledger_of(request.state)
     if request.source == "state" or from_logs is None:
-        if not request.accounts:
+        found = Ledger({}, (), {}) if from_logs is None else from_logs
+        if from_logs is None and not request.accounts:
             raise AnalyzerError(
                 f"accounts of {deployment.name} can only be found through logs: index with "
                 "--positions logs, or name them with --account"
             )
-        ledger, failed = yield from read_ledger(deployment, request.accounts)
-        return ledger, failed, []
-    fund = deployment.contracts["InsuranceFund"]
+        held = [t for t, a in found.accounts.items() if t != fund and not a.is_empty]
+        ledger, failed = yield from read_ledger(deployment, request.accounts or held)
+        return _with_registries(ledger, found, fund), failed, []
     wanted = {*request.accounts, fund} if request.accounts else None
     ledger = Ledger(
         from_logs.markets,
@@ -130,6 +132,21 @@ def _ledger(
         if (difference := _difference(ledger.accounts[trader], account))
     ]
     return ledger, {}, [*differences, *((t, f.reason) for t, f in failed.items())]
+
+
+def _with_registries(state: Ledger, logs: Ledger, fund: str) -> Ledger:
+    """What only logs can list: all markets and collaterals, and the insurance fund's account."""
+    funds = {fund: logs.accounts[fund]} if fund in logs.accounts else {}
+    liquidations = {trader: account.liquidations for trader, account in logs.accounts.items()}
+    return Ledger(
+        markets={**logs.markets, **state.markets},
+        collaterals=tuple(sorted({*logs.collaterals, *state.collaterals})),
+        accounts=funds
+        | {
+            trader: replace(account, liquidations=liquidations.get(trader, 0))
+            for trader, account in state.accounts.items()
+        },
+    )
 
 
 def _difference(logs: LedgerAccount, state: LedgerAccount) -> str | None:

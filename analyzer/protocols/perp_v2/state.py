@@ -148,10 +148,7 @@ class AccountMarket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A trader: vault balances, realised profit that is still owed, and its base tokens.
-
-    ``positions`` and ``collaterals`` are in the order of the contracts' registries.
-    """
+    """A trader: vault balances, realised profit that is still owed, and its base tokens."""
 
     trader: str
     settlement_balance: int
