@@ -1,0 +1,1 @@
+"""Tests that run the real contracts on a local chain."""
