@@ -268,6 +268,25 @@ def test_one_unreadable_market_makes_its_holders_unknown(tmp_path: Path) -> None
     assert (unknown, others) == (holders, 0)
 
 
+def test_an_unknown_account_is_no_agreement_with_the_contracts(tmp_path: Path) -> None:
+    chain = chain_with(tmp_path, stale_pool)
+    run(chain, tmp_path / "a.duckdb", block=1802)
+    (verified,) = verify_database(chain, tmp_path / "a.duckdb")
+    ((unknown,),) = ask(
+        tmp_path / "a.duckdb", "select count(*) from margin_accounts where state = 'unknown'"
+    )
+    assert verified.comparison.skipped == unknown
+    assert all("OLD" in difference.ours for difference in verified.comparison.differences)
+
+
+def test_a_named_account_that_never_was_there_has_nothing(tmp_path: Path) -> None:
+    nobody = "0x" + "77" * 20
+    run(recorded_chain(), tmp_path / "a.duckdb", block=1802, accounts=(nobody,))
+    assert ask(tmp_path / "a.duckdb", "select account, equity_usd, state from margin_accounts") == [
+        (nobody, 0, "safe")
+    ]
+
+
 def answering(to: str, data: str, result: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def change(recording: dict[str, Any]) -> dict[str, Any]:
         contract = recording["deployments"][0]["contracts"][to]

@@ -17,6 +17,7 @@ from analyzer.protocols.perp_v2.account import (
     is_margin_liquidatable,
     value_account,
 )
+from analyzer.protocols.perp_v2.orders import settle_funding
 from analyzer.protocols.perp_v2.perp_math import (
     RATIO,
     WAD,
@@ -159,11 +160,13 @@ def exchange_position(margin: MarginAccount, base_token: str, size: int, notiona
         state = margin.positions[base_token].state
         funding = known(margin.positions[base_token].pending_funding_payment)
     realized = get_pnl_to_be_realized(state, size, notional)
+    growth = known(priced.funding).growth
     after = replace(
         state,
+        orders=tuple(settle_funding(priced.market, order, growth) for order in state.orders),
         taker_position_size=state.taker_position_size + size,
         taker_open_notional=state.taker_open_notional + notional - realized,
-        last_tw_premium_growth_global_x96=known(priced.funding).growth.tw_premium_x96,
+        last_tw_premium_growth_global_x96=growth.tw_premium_x96,
     )
     positions = {**account.positions, base_token: after}
     if is_deregistered(after):

@@ -1,6 +1,6 @@
 """A maker's order: its amounts in the pool, its uncollected fee and its funding coefficient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.protocols.perp_v2.perp_math import Q96, Q128, mul_div, wrap_int256
 from analyzer.protocols.perp_v2.state import Growth, Market, Order
@@ -89,6 +89,19 @@ def get_liquidity_coefficient(market: Market, order: Order, growth: Growth) -> i
         - mul_div(now.tw_premium_inside_x96 - order.last_tw_premium_growth_inside_x96, Q96, upper)
     )
     return sdiv(below + inside, Q96)
+
+
+def settle_funding(market: Market, order: Order, growth: Growth) -> Order:
+    """``OrderBook.updateFundingGrowthAndLiquidityCoefficientInFundingPayment``: what is paid."""
+    now = get_all_funding_growth(market, order, growth)
+    return replace(
+        order,
+        last_tw_premium_growth_inside_x96=now.tw_premium_inside_x96,
+        last_tw_premium_growth_below_x96=now.tw_premium_below_x96,
+        last_tw_premium_div_by_sqrt_price_growth_inside_x96=(
+            now.tw_premium_div_by_sqrt_price_inside_x96
+        ),
+    )
 
 
 def _sqrt_range(order: Order) -> tuple[int, int]:

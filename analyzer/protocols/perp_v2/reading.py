@@ -109,19 +109,14 @@ def _ledger(
                 f"accounts of {deployment.name} can only be found through logs: index with "
                 "--positions logs, or name them with --account"
             )
-        held = [t for t, a in found.accounts.items() if t != fund and not a.is_empty]
-        ledger, failed = yield from read_ledger(deployment, request.accounts or held)
+        traders = [t for t, a in found.accounts.items() if t != fund and not a.is_empty]
+        ledger, failed = yield from read_ledger(deployment, request.accounts or traders)
         return _with_registries(ledger, found, fund), failed, []
-    wanted = {*request.accounts, fund} if request.accounts else None
-    ledger = Ledger(
-        from_logs.markets,
-        from_logs.collaterals,
-        {
-            trader: account
-            for trader, account in from_logs.accounts.items()
-            if (wanted is None and not account.is_empty) or (wanted and trader in wanted)
-        },
-    )
+    held = {t: account for t, account in from_logs.accounts.items() if not account.is_empty}
+    if request.accounts:
+        named = {*request.accounts, fund}
+        held = {trader: held.get(trader, NO_ACCOUNT) for trader in sorted(named)}
+    ledger = Ledger(from_logs.markets, from_logs.collaterals, held)
     if request.source != "both":
         return ledger, {}, []
     traders = [trader for trader in ledger.accounts if trader != fund]
