@@ -64,7 +64,7 @@ def fund(lab: Lab) -> None:
     curie, rng = lab.curie, lab.rng
     for trader in (WHALE, ARBITRAGEUR, LIQUIDATOR):
         curie.deposit(trader, curie.usdc, 10**8 * UNIT)
-    curie.usdc.send(OWNER, "mint", curie.contracts["InsuranceFund"].address, 5_000 * UNIT)
+    curie.usdc.send(OWNER, "mint", curie.contracts["InsuranceFund"].address, 900 * UNIT)
     for market in curie.markets:
         price = spot(market)
         curie.add_liquidity(WHALE, market, 10**6 * WAD * WAD // price, 10**6 * WAD, 200)
@@ -107,11 +107,12 @@ def spot(market: CurieMarket) -> int:
 
 
 def move(lab: Lab, market: CurieMarket, percent: int) -> None:
-    """Oracle and pool move together, in steps that the price band allows; then TWAPs follow."""
+    """Oracle and pool move together, the oracle ahead by a hundredth; then TWAPs follow."""
     target = spot(market) * (100 + percent) // 100
     while (percent > 0) == (spot(market) < target):
-        _, answer, *_ = market.aggregator.call("latestRoundData")
-        market.aggregator.send(OWNER, "set", answer * (200 + (1 if percent > 0 else -1)) // 200)
+        ahead = spot(market) * (100 + (1 if percent > 0 else -1)) // 100
+        decimals = market.aggregator.call("decimals")
+        market.aggregator.send(OWNER, "set", ahead * 10**decimals // WAD)
         step = 8_000 * WAD
         lab.curie.open(ARBITRAGEUR, market, step if percent > 0 else -step)
     lab.chain.pass_time(1_000)
@@ -273,6 +274,21 @@ def liquidate_collateral(lab: Lab, path: Path) -> None:
             "getMaxRepaidSettlementAndLiquidatableCollateral", trader, curie.weth.address
         )
         vault.send(LIQUIDATOR, "liquidateCollateral", trader, curie.weth.address, most // 2, False)
+
+
+@pytest.mark.parametrize("lab", [4], indirect=True, ids=["seed 4"])
+def test_a_crash_leaves_more_debt_than_the_insurance_fund_covers(lab: Lab, tmp_path: Path) -> None:
+    """Accounts worth less than nothing: some can be liquidated, some not, as their rows say."""
+    path = tmp_path / "a.duckdb"
+    move(lab, lab.curie.markets[0], -30)
+    compare(lab, path)
+    worthless = "select count(*) from current_margin_accounts where equity_usd < 0"
+    assert ask(path, worthless) >= [(3,)]
+    assert {outcome for _, _, outcome in outcomes(path)} >= {"OK", "CH_IIC"}
+    liquidate_all(lab, path)
+    compare(lab, path)
+    settled = "select count(*) from position_events where kind = 'bad_debt'"
+    assert ask(path, settled) > [(0,)]
 
 
 @pytest.mark.parametrize("lab", [3], indirect=True, ids=["seed 3"])
