@@ -29,23 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         code = 2
     except Exception:  # noqa: BLE001  a bug must not look like "findings found" (1)
-        _report_bug()
+        _report_bug(is_asked="--traceback" in (sys.argv if arguments is None else arguments))
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report_bug() -> None:
+def _report_bug(*, is_asked: bool) -> None:
     """A traceback of ours without the values in it: they may hold what a user keeps secret."""
     import traceback  # noqa: PLC0415
 
     import click  # noqa: PLC0415
 
-    kind, error, trace = sys.exc_info()
-    if "--traceback" in sys.argv:
-        traceback.print_exception(kind, error, trace)
-        return
-    last = traceback.extract_tb(trace)[-1]
+    kind, _, trace = sys.exc_info()
+    frames = traceback.extract_tb(trace)
     name = kind.__name__ if kind else "error"
+    if is_asked:
+        click.echo("".join(traceback.format_list(frames)) + name, err=True)
+        return
+    last = frames[-1]
     click.echo(
         f"error: perpscope has met a case it does not know ({name} in {last.name}, line "
         f"{last.lineno}): run again with --traceback and report it",

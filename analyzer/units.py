@@ -80,4 +80,4 @@ def parse_decimal(text: str, decimals: int) -> int:
         raise ValueError(text)
     if len(fraction) > decimals:
         raise ValueError(text)
-    return int(whole or "0") * 10**decimals + int((fraction or "0").ljust(decimals, "0"))
+    return int((whole or "0") + fraction.ljust(decimals, "0"))

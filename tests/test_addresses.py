@@ -18,7 +18,9 @@ def test_a_wrong_checksum_names_the_right_one():
         parse_address(VAULT[:-1] + "a")
 
 
-@pytest.mark.parametrize("text", ["", "0x", "0x12", VAULT[2:], VAULT + "0", "vitalik", "0x" + "g" * 40])
+@pytest.mark.parametrize(
+    "text", ["", "0x", "0x12", VAULT[2:], VAULT + "0", "vitalik", "0x" + "g" * 40]
+)
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(AnalyzerError, match="is not an address"):
         parse_address(text)

@@ -1,72 +1,115 @@
-"""ENS names to addresses, through web3 on a mainnet node, by our own read-only requests."""
+"""ENS names to addresses, through the universal resolver of a mainnet node.
 
+The two calls are made by our own read-only requests, not by web3's ``ens``: that follows gateways
+outside the chain, and with current versions of its dependencies cannot normalise a name.
+"""
+
+import re
 from typing import Any, Final
-
-import msgspec
 
 from analyzer.chain.failure import Kind, RpcFailure, sentence
 from analyzer.chain.hiding import Hider, host_label
+from analyzer.chain.reverts import revert_data
 from analyzer.chain.settings import Settings
+from analyzer.chain.wire import fixed, payload, quantity
 from analyzer.errors import AnalyzerError
+from analyzer.evm import ZERO_ADDRESS
+from analyzer.reads import MalformedError
 
 MAINNET: Final = 1
+UNIVERSAL_RESOLVER: Final = "0xeeeeeeee14d718c2b47d9923deab1335e144eeee"
+RESOLVE: Final = bytes.fromhex("9061b923")  # resolve(bytes name, bytes data)
+ADDR: Final = bytes.fromhex("3b3b57de")  # addr(bytes32 node)
+OFFCHAIN_LOOKUP: Final = bytes.fromhex("556f1830")  # the error of EIP-3668
+MAX_LABEL: Final = 63
+_LABEL: Final = re.compile(r"_*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
 
 def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
     """The lower-case address that an ENS name points to.
 
-    Raises ``AnalyzerError`` for a name that is not valid, points nowhere, or needs a gateway
-    outside the chain (we ask nobody but the node), and where the node fails or is not on mainnet.
+    Raises ``AnalyzerError`` for a name that is not plain ASCII, points nowhere, or is kept outside
+    the chain (we ask nobody but the node), and where the node fails or is not on mainnet.
     """
-    from ens import ENS  # type: ignore[import-untyped]  # noqa: PLC0415  web3 is slow to import
-    from ens.exceptions import ENSException  # type: ignore[import-untyped]  # noqa: PLC0415
-    from web3.exceptions import OffchainLookup, Web3Exception  # noqa: PLC0415
-    from web3.providers import BaseProvider  # noqa: PLC0415
-
-    from analyzer.chain.rpc import Rpc  # noqa: PLC0415
-    from analyzer.chain.transport import connect  # noqa: PLC0415
-
-    settings = settings or Settings()
-    label = host_label(url)
-    rpc = Rpc(connect(url, settings), Hider(url), settings, lambda _: None)
-
-    class ThroughRpc(BaseProvider):
-        """Hands web3's questions to our RPC, which lets only reads through."""
-
-        global_ccip_read_enabled = False
-
-        def make_request(self, method: Any, params: Any) -> Any:
-            try:
-                result: Any = msgspec.json.decode(rpc.call(str(method), list(params)))
-            except RpcFailure as failure:
-                if failure.kind is not Kind.REVERT:
-                    raise
-                error = {"code": 3, "message": failure.words, "data": failure.data}
-                return {"jsonrpc": "2.0", "id": 1, "error": error}
-            return {"jsonrpc": "2.0", "id": 1, "result": result}
-
-    try:
-        if (chain_id := int(msgspec.json.decode(rpc.call("eth_chainId", [])), 16)) != MAINNET:
-            raise AnalyzerError(
-                f"{label} is on chain {chain_id}, but ENS names live on chain 1: set a mainnet RPC "
-                "URL for names, or give the address"
-            )
-        resolver = ENS(ThroughRpc())
-        resolver.w3.middleware_onion.remove("stalecheck")
-        address = resolver.address(name)
-    except RpcFailure as failure:
-        raise sentence(failure, label, f"the ENS name {name}") from None
-    except OffchainLookup:
+    labels = name.lower().split(".")
+    if len(labels) < 2 or not all(map(_is_plain, labels)):
         raise AnalyzerError(
-            f"the ENS name {name} is kept outside the chain: give the address instead"
-        ) from None
-    except (ENSException, Web3Exception, ValueError, TypeError) as error:
-        why = Hider(url).clear(str(error))
-        raise AnalyzerError(f"{name} cannot be resolved as an ENS name ({why})") from None
+            f"{name[:80]!r} is not a name that can be resolved (letters a to z, digits and "
+            "hyphens, as in name.eth): give the address instead"
+        )
+    from analyzer.chain.rpc import Rpc  # noqa: PLC0415  it is slow to import
+    from analyzer.chain.transport import connect  # noqa: PLC0415  web3 takes a second to import
+
+    settings, label, what = settings or Settings(), host_label(url), f"the ENS name {name}"
+    rpc = Rpc(connect(url, settings), Hider(url), settings, lambda _: None)
+    try:
+        _check_mainnet(rpc, label)
+        address = _address_in(_ask(rpc, labels))
+    except RpcFailure as failure:
+        if failure.kind is not Kind.REVERT:
+            raise sentence(failure, label, what) from None
+        if revert_data(failure.data)[:4] == OFFCHAIN_LOOKUP:
+            raise AnalyzerError(
+                f"{what} is kept outside the chain: give the address instead"
+            ) from None
+        address = ZERO_ADDRESS
+    except MalformedError as error:
+        malformed = RpcFailure(Kind.MALFORMED, what, str(error))
+        raise sentence(malformed, label, what) from None
     finally:
         rpc.close()
-    if address is None:
+    if address == ZERO_ADDRESS:
+        raise AnalyzerError(f"{what} points to no address: check it, or give the address")
+    return address
+
+
+def namehash(labels: list[str]) -> bytes:
+    """The node of a name, as EIP-137 defines it."""
+    from eth_utils.crypto import keccak  # noqa: PLC0415  it is slow to import
+
+    node = bytes(32)
+    for label in reversed(labels):
+        node = keccak(node + keccak(text=label))
+    return node
+
+
+def _is_plain(label: str) -> bool:
+    return len(label) <= MAX_LABEL and label[2:4] != "--" and _LABEL.fullmatch(label) is not None
+
+
+def _check_mainnet(rpc: Any, label: str) -> None:
+    chain_id = quantity(_decoded(rpc.call("eth_chainId", [])), "a chain id")
+    if chain_id != MAINNET:
         raise AnalyzerError(
-            f"the ENS name {name} points to no address: check it, or give the address"
+            f"{label} is on chain {chain_id}, but ENS names live on chain 1: set a mainnet RPC URL "
+            "for names, or give the address"
         )
-    return str(address).lower()
+
+
+def _ask(rpc: Any, labels: list[str]) -> bytes:
+    from eth_abi.abi import encode  # noqa: PLC0415  it is slow to import
+
+    dns_name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
+    data = RESOLVE + encode(["bytes", "bytes"], [dns_name, ADDR + namehash(labels)])
+    call = {"to": UNIVERSAL_RESOLVER, "data": "0x" + data.hex()}
+    return payload(_decoded(rpc.call("eth_call", [call, "latest"])), "an answer")
+
+
+def _address_in(answer: bytes) -> str:
+    """The address in ``(bytes result, address resolver)``, where the result is an address."""
+    from eth_abi.abi import decode  # noqa: PLC0415  it is slow to import
+    from eth_abi.exceptions import DecodingError  # noqa: PLC0415
+
+    try:
+        result, _ = decode(["bytes", "address"], answer)
+        if not result:
+            return ZERO_ADDRESS
+        return fixed(decode(["address"], result)[0], 20, "an address")
+    except (DecodingError, OverflowError):
+        raise MalformedError(f"{len(answer)} bytes that are not an address") from None
+
+
+def _decoded(raw: Any) -> Any:
+    import msgspec  # noqa: PLC0415  it is not needed for a recorded chain
+
+    return msgspec.json.decode(raw)

@@ -98,7 +98,7 @@ CURES = {
     "node, or a newer block",
     Kind.HISTORY_MISSING: "does not hold the history needed for {what} ({detail}): use a node "
     "with full history, or start at a newer block",
-    Kind.HEADER_LAG: "does not know the block of {what} ({detail}): it lags behind or the block "
+    Kind.HEADER_LAG: "does not have {what} yet ({detail}): it lags behind or the block "
     "was reorganised; try again, or use another RPC URL",
     Kind.TRANSIENT: "keeps failing on {what} ({detail}): try again later, or use another RPC URL",
     Kind.TIMEOUT: "hangs on {what} ({detail}): try again later, or use another RPC URL",

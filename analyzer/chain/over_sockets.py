@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import websockets
@@ -14,6 +14,8 @@ from web3.providers import IPCProvider, WebSocketProvider
 from analyzer.chain.failure import Kind
 from analyzer.chain.settings import Settings
 from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
+
+TOO_BIG: Final = 1009  # the close code of RFC 6455
 
 
 class _IpcProvider(BytesOnly, IPCProvider):
@@ -86,8 +88,12 @@ class WebSocketTransport:
             except websockets.exceptions.InvalidStatus as error:
                 response = error.response
                 return Reply(bytes(response.body), response.status_code, dict(response.headers))
-            except websockets.exceptions.ConnectionClosed:
-                lost = LostError(Kind.TRANSIENT, "the connection was dropped")
+            except websockets.exceptions.ConnectionClosed as error:
+                ends = (error.rcvd, error.sent)
+                if any(end is not None and end.code == TOO_BIG for end in ends):
+                    lost = LostError(Kind.TOO_MANY_RESULTS, "a message that is too large")
+                else:
+                    lost = LostError(Kind.TRANSIENT, "the connection was dropped")
             except (OSError, websockets.exceptions.WebSocketException, ValueError):
                 lost = LostError(Kind.UNREACHABLE, "no WebSocket can be opened")
             self._run(self._drop())

@@ -1,5 +1,6 @@
 """When the next request may leave: a rate limit, and the pauses that providers ask for."""
 
+import math
 import re
 import threading
 import time
@@ -40,10 +41,8 @@ class Pace:
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
     """Seconds until the time that a ``Retry-After`` header names (seconds, or an HTTP date)."""
     value = headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if (seconds := _seconds(value)) is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now())
     except (TypeError, ValueError, OverflowError):
@@ -61,15 +60,21 @@ def hinted_wait(data: Any, message: str) -> float | None:
     return None
 
 
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return max(0.0, value) if math.isfinite(value) else None
+
+
 def _find_hint(data: Any, depth: int) -> float | None:
     if not isinstance(data, dict) or depth == 0:
         return None
     for key, value in data.items():
-        if str(key).lower() in _HINTS:
-            try:
-                return max(0.0, float(str(value).rstrip("s")))
-            except ValueError:
-                continue
+        named = str(value).rstrip("s") if str(key).lower() in _HINTS else ""
+        if (seconds := _seconds(named)) is not None:
+            return seconds
         if (nested := _find_hint(value, depth - 1)) is not None:
             return nested
     return None

@@ -4,6 +4,7 @@ Everything here is hostile until it has been through these functions; what does 
 ``MalformedError`` saying what was found, never a partial value.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from analyzer.reads import MalformedError
 MAX_QUANTITY: Final = 2**63 - 1
 SLOT_BYTES: Final = 32
 BLOOM_BYTES: Final = 256
+KINDS: Final[dict[type, str]] = {str: "text", list: "a list", dict: "an object", bytes: "bytes"}
+SHORT_QUANTITY: Final = re.compile(r"(0x)?[0-9a-fA-F]{0,10}")
 
 
 def quantity(raw: Any, name: str = "a number") -> int:
@@ -126,5 +129,9 @@ def call_object(call: Call) -> dict[str, str]:
 
 
 def _shown(raw: Any) -> str:
-    text = repr(raw)
-    return text if len(text) <= 60 else text[:59] + "…"
+    """What was found, without its text: a node may echo the URL, and so the key, anywhere."""
+    if raw is None or isinstance(raw, bool | int | float):
+        return repr(raw)
+    if isinstance(raw, str) and SHORT_QUANTITY.fullmatch(raw):
+        return repr(raw)
+    return f"{KINDS.get(type(raw), 'something')} of length {len(raw)}"

@@ -17,9 +17,9 @@ from analyzer.cli.options import (
     queries_option,
     scope_options,
 )
+from analyzer.cli.output import emit
 from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
 from analyzer.errors import AnalyzerError
-from analyzer.exports import write
 from analyzer.findings import Filters, Finding, Result, at_least, load
 from analyzer.findings.history import compare, record
 from analyzer.store.database import open_for_writing, transaction
@@ -103,8 +103,8 @@ def check(
     shown = [_without(result, ignored) for result in compared]
     hidden = sum(len(result.rows) for result in compared) - sum(len(r.rows) for r in shown)
     if config.talk >= 0:
-        _say(hidden, resolved)
-    write(shown, format_name, output)
+        _say(hidden)
+    emit(shown, format_name, output, resolved)
     worst = any(at_least(one.severity, fail_on) for result in shown for one in result.findings)
     return 1 if worst and not exit_zero else 0
 
@@ -137,8 +137,6 @@ def _without(result: Result, ignored: set[str]) -> Result:
     )
 
 
-def _say(hidden: int, resolved: Sequence[Finding]) -> None:
+def _say(hidden: int) -> None:
     if hidden:
         click.echo(f"{hidden} ignored", err=True)
-    for finding in resolved:
-        click.echo(f"resolved: {finding.title} ({finding.id})", err=True)

@@ -1,6 +1,8 @@
 """`perpscope demo`: the whole way, on recorded chains that come along."""
 
+import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import as_file
 from pathlib import Path
@@ -15,7 +17,7 @@ from analyzer.cli.progress import TerminalProgress
 from analyzer.cli.querying import Asked, open_as_of, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.exports import write
-from analyzer.findings import Filters, load
+from analyzer.findings import Filters, Result, load
 from analyzer.indexer.plan import Plan
 from analyzer.indexer.run import index
 from analyzer.indexer.verify import verify_database
@@ -23,6 +25,7 @@ from analyzer.resources import resource
 from analyzer.store import derived
 
 FORMATS = ("json", "csv", "parquet")
+SHOWN = 6
 
 
 @click.command()
@@ -63,7 +66,8 @@ def demo(config: Config, output_dir: Path) -> int:
         now = max(snapshot.block_time for snapshot in derived.snapshots(connection))
         moment = datetime.fromtimestamp(now, UTC)
         results = run_all(connection, findings, Asked({}), Filters(), moment)
-    write([result for result in results if result.rows], "table", None)
+    click.echo()
+    write([_first(result) for result in results if result.rows], "table", sys.stdout)
     exports = output_dir / "exports"
     written = export_all(
         db, exports, list(queries.values()), Asked({}), Filters(), FORMATS, talk=-1, now=moment
@@ -73,12 +77,24 @@ def demo(config: Config, output_dir: Path) -> int:
     return 0
 
 
+def _first(result: Result) -> Result:
+    """As much of a result as a first look takes in."""
+    if len(result.rows) <= SHOWN:
+        return result
+    return replace(result, rows=result.rows[:SHOWN], findings=result.findings[:SHOWN], is_cut=True)
+
+
 def _index(config: Config, recording: Path, db: Path) -> None:
     chain = open_chain([f"recording:{recording}"])
     with TerminalProgress(config.talk) as progress:
         outcomes = index(
             chain, db, Plan(deployments=deployments_for(chain, config, (), ())), progress
         )
+    own = [outcome.deployment for outcome in outcomes]
+    verified = {
+        one.deployment: one
+        for one in verify_database(chain, db, [d.protocol for d in own], [d.name for d in own])
+    }
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
@@ -88,12 +104,10 @@ def _index(config: Config, recording: Path, db: Path) -> None:
             f"{name}: {outcome.positions:,} open positions at block {outcome.block.number:,}, "
             f"from {outcome.logs:,} logs"
         )
-    own = [outcome.deployment for outcome in outcomes]
-    for one in verify_database(chain, db, [d.protocol for d in own], [d.name for d in own]):
-        found = one.comparison
+        found = verified[outcome.deployment.name].comparison
         click.echo(
             f"  against the contract's own answers: {found.verdicts:,} verdicts and "
             f"{found.values:,} amounts compared, {len(found.differences):,} differ"
         )
         if found.differences or found.skipped:
-            raise AnalyzerError(f"{one.deployment} does not agree with its contracts: report this")
+            raise AnalyzerError(f"{name} does not agree with its contracts: report this")

@@ -107,9 +107,10 @@ def _chain_checks(
     opened: list[Chain] = []
 
     def node() -> str:
-        opened.append(connect(urls, chain_id, settings))
-        chain = opened[0]
-        return f"{chain.label} is chain {chain.chain_id()}"
+        chain = connect(urls, chain_id, settings)
+        found = f"{chain.label} is chain {chain.chain_id()}"
+        opened.append(chain)
+        return found
 
     def heads() -> str:
         latest = opened[0].block("latest")

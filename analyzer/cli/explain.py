@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -14,13 +15,14 @@ from analyzer.cli.config import Config
 from analyzer.cli.options import block_option, db_option, mainnet_option, queries_option
 from analyzer.cli.querying import Asked, open_as_of, run_all
 from analyzer.errors import AnalyzerError
-from analyzer.exports import printable
+from analyzer.exports.text import neutral
 from analyzer.findings import Filters, Query, load
 from analyzer.protocol import Line, StoredAccount
 from analyzer.protocols import protocols
 from analyzer.store import derived
 
 ID_LENGTH = 16
+WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,15 @@ def _query(query: Query) -> Explained:
 def _print(one: Explained, *, first: bool) -> None:
     if not first:
         click.echo()
-    click.echo(printable(one.heading))
-    width = max((len(line.name) for line in one.lines), default=0)
+    for part in wrap(neutral(one.heading), WIDTH):
+        click.echo(part)
+    margin = max((len(line.name) for line in one.lines), default=0) + 4
     for line in one.lines:
-        meaning = f"  # {line.meaning}" if line.meaning else ""
-        click.echo(f"  {line.name:<{width}}  {printable(line.value)}{printable(meaning)}")
+        value, meaning = neutral(line.value), neutral(line.meaning)
+        text = f"  {line.name:<{margin - 2}}{value}"
+        if meaning and len(text) + len(meaning) + 4 <= WIDTH:
+            click.echo(f"{text}  # {meaning}")
+            continue
+        click.echo(text)
+        for part in wrap(meaning, WIDTH - margin - 2):
+            click.echo(f"{'':<{margin}}# {part}")

@@ -14,8 +14,8 @@ from analyzer.cli.options import (
     queries_option,
     scope_options,
 )
+from analyzer.cli.output import emit
 from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
-from analyzer.exports import write
 from analyzer.findings import Filters, load
 
 
@@ -70,5 +70,5 @@ def show(
         if config.talk >= 0:
             say_where(connection, filters)
         results = run_all(connection, chosen, asked, filters)
-    write(results, format_name, output)
+    emit(results, format_name, output)
     return 0

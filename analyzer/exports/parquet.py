@@ -44,14 +44,22 @@ def _arrow_type(column: Column) -> Any:
 def _values(column: Column, values: Sequence[Value]) -> Sequence[Any]:
     if column.type != "TIMESTAMP":
         return values
-    return [None if value is None else _microseconds(value) for value in values]
+    far = _far_times(sorted({value for value in values if isinstance(value, str)}))
+    return [
+        (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else far.get(value)
+        for value in values
+    ]
 
 
-def _microseconds(value: Value) -> int:
-    if isinstance(value, datetime):
-        return (value - EPOCH) // MICROSECOND
+def _far_times(texts: Sequence[str]) -> dict[Value, int]:
+    """Microseconds of times beyond Python's calendar, which DuckDB hands out as text."""
+    if not texts:
+        return {}
     import duckdb  # noqa: PLC0415
 
-    found = duckdb.execute("select epoch_us(cast(? as timestamp))", [value]).fetchone()
-    assert found is not None, "one row was asked for"
-    return int(found[0])
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select text, epoch_us(text::timestamp) from (select unnest($texts) as text)",
+            {"texts": list(texts)},
+        ).fetchall()
+    return dict(found)

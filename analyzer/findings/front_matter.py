@@ -5,7 +5,7 @@ A file that breaks a clause is refused with one sentence that names the file and
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -161,7 +161,7 @@ def _names(
     names = matter.get(key)
     if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
         raise AnalyzerError(f"{path}: give `{key}` as a list of different columns")
-    strangers: Sequence[str] = [str(name) for name in names if name not in columns]
+    strangers = [str(name) for name in names if str(name) not in columns]
     if strangers:
         raise AnalyzerError(f"{path}: `{key}` names `{strangers[0]}`, which is not in `[columns]`")
     return tuple(names)

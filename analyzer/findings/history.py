@@ -1,7 +1,8 @@
 """What is new, ongoing or resolved: findings compared with those of earlier runs.
 
 A finding is resolved when a run that looked for it no longer reports it. A run narrowed to some
-accounts or deployments says nothing about the others.
+accounts or deployments says nothing about the others, and a run with other params nothing about
+what they left out.
 """
 
 import json
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from analyzer.findings.model import Filters, Finding, Query, Result
+from analyzer.findings.model import Filters, Finding, Result
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NEW: Final = "new"
 ONGOING: Final = "ongoing"
 RESOLVED: Final = "resolved"
+PARAMS: Final = "$params"
+"""Where the stored subject keeps the params: no column has such a name."""
 NO_FILTERS: Final = Filters()
 
 OPEN: Final = """
@@ -52,7 +55,7 @@ def compare(
 
     ``filters`` are those of the run; queries that are not among ``results`` resolve nothing.
     """
-    ran = {result.query.name: result.query for result in results}
+    ran = {result.query.name: result for result in results}
     known = [_known(row, ran) for row in connection.execute(OPEN).fetchall()]
     open_ids = {finding.id for finding in known}
     compared = tuple(
@@ -69,7 +72,10 @@ def compare(
     resolved = tuple(
         finding
         for finding in known
-        if finding.query in ran and finding.id not in seen and filters.cover(finding.subject)
+        if finding.id not in seen
+        and finding.query in ran
+        and finding.params == ran[finding.query].params
+        and filters.cover(finding.subject)
     )
     return compared, resolved
 
@@ -90,7 +96,7 @@ def record(connection: "DuckDBPyConnection", findings: Iterable[Finding]) -> Non
         "chains": [finding.subject["chain_id"] for finding in unique],
         "protocols": [finding.subject["protocol"] for finding in unique],
         "deployments": [finding.subject["deployment"] for finding in unique],
-        "subjects": [json.dumps(dict(finding.subject), default=str) for finding in unique],
+        "subjects": [_stored(finding) for finding in unique],
         "blocks": [finding.block_number for finding in unique],
         "statuses": [finding.status for finding in unique],
     }
@@ -104,16 +110,23 @@ def record(connection: "DuckDBPyConnection", findings: Iterable[Finding]) -> Non
     connection.execute("drop table recorded_findings")
 
 
-def _known(row: Sequence[object], ran: dict[str, Query]) -> Finding:
+def _stored(finding: Finding) -> str:
+    return json.dumps({**finding.subject, PARAMS: dict(finding.params)}, default=str)
+
+
+def _known(row: Sequence[object], ran: dict[str, Result]) -> Finding:
     finding_id, query, severity, chain_id, protocol, deployment, subject, last_block = row
-    title = ran[str(query)].title if query in ran else str(query)
+    title = ran[str(query)].query.title if query in ran else str(query)
+    about = json.loads(str(subject))
+    params = about.pop(PARAMS, {})
     place = {"chain_id": chain_id, "protocol": protocol, "deployment": deployment}
     return Finding(
         id=str(finding_id),
         query=str(query),
         severity=str(severity),
         title=title,
-        subject=json.loads(str(subject)) | place,
+        subject=about | place,
         block_number=last_block,  # type: ignore[arg-type]
         status=RESOLVED,
+        params=params,
     )

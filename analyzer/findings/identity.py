@@ -1,6 +1,6 @@
 """A finding's id: the same for as long as it is about the same thing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -20,7 +20,9 @@ def finding_id(query: str, values: Iterable[Value]) -> str:
     return sha256(SEPARATOR.join(parts).encode()).hexdigest()[:LENGTH]
 
 
-def identify(query: Query, rows: Iterable[Row]) -> tuple[Finding, ...]:
+def identify(
+    query: Query, rows: Iterable[Row], params: Mapping[str, str] | None = None
+) -> tuple[Finding, ...]:
     """One finding for each row of a finding query, in order."""
     names = tuple(query.columns)
     identity = [names.index(name) for name in query.identity]
@@ -37,6 +39,7 @@ def identify(query: Query, rows: Iterable[Row]) -> tuple[Finding, ...]:
             title=query.title,
             subject={name: row[index] for name, index in subject},
             block_number=row[at[-1]],  # type: ignore[arg-type]
+            params=params or {},
         )
         for row in rows
     )

@@ -1,7 +1,7 @@
 """What a query is and what it answers: plain values, free of database and format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -90,7 +90,8 @@ class Finding:
     """One row of a finding query. ``status`` is ``new``, ``ongoing`` or ``resolved``.
 
     ``subject`` holds what the finding is about: the identity columns, the deployment and the
-    account. ``block_number`` is unset where nothing was ever read.
+    account. ``block_number`` is unset where nothing was ever read. ``params`` are those of the run
+    that differ from their defaults, as text.
     """
 
     id: str
@@ -100,13 +101,15 @@ class Finding:
     subject: Mapping[str, Value]
     block_number: int | None
     status: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A query's answer, exact; ``findings`` stand parallel to ``rows``, empty for a report.
 
-    ``is_cut`` says that there are more rows than the limit of the run let through.
+    ``is_cut`` says that there are more rows than the limit of the run let through. ``params`` are
+    those that differ from their defaults, as text.
     """
 
     query: Query
@@ -114,6 +117,7 @@ class Result:
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...] = ()
     is_cut: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 def at_least(severity: str, threshold: str) -> bool:

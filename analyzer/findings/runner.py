@@ -46,13 +46,14 @@ def run(
         head = sql if limit is None else f"select * from (\n{sql}\n) limit {int(limit) + 1}"  # noqa: S608
         answer = connection.execute(head, values)
         columns = tuple(Column(name, str(kind)) for name, kind, *_ in answer.description)
-        _check_columns(query, columns)
         rows: list[Row] = answer.fetchall()
     except duckdb.Error as error:
         raise AnalyzerError(f"{query.path} cannot be run: {_one_line(error)}") from error
+    _check_columns(query, columns)
     kept = tuple(rows if limit is None else rows[:limit])
-    findings = identify(query, kept) if query.is_finding else ()
-    return Result(query, columns, kept, findings, is_cut=len(kept) < len(rows))
+    special = _not_default(query, values)
+    findings = identify(query, kept, special) if query.is_finding else ()
+    return Result(query, columns, kept, findings, is_cut=len(kept) < len(rows), params=special)
 
 
 def resolve(
@@ -71,10 +72,21 @@ def resolve(
         name: typed(param, given[name]) if name in given else param.default
         for name, param in known.items()
     }
-    moment = (now or datetime.now(UTC)).replace(tzinfo=None)
+    moment = now or datetime.now(UTC)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return {
         name: moment if known[name].type == "timestamp" and value == "now" else value
         for name, value in values.items()
+    }
+
+
+def _not_default(query: Query, values: Mapping[str, Value]) -> dict[str, str]:
+    """The params that narrow or widen this run; the time of the run is none of them."""
+    return {
+        param.name: str(values[param.name])
+        for param in query.params
+        if param.default not in ("now", values[param.name])
     }
 
 

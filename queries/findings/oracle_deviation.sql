@@ -136,7 +136,10 @@ measured as (
 rounded as (
     select
         *,
-        least(floor(round(ratio * 10000, 6)), 1000000000)::bigint as measured_bps,
+        case
+            when ratio is not null
+                then least(floor(round(ratio * 10000, 6)), 1000000000)::bigint
+        end as measured_bps,
         case when kind = 'sources' then measured_bps > limit_bps end as is_over_limit
     from measured
 ),

@@ -42,12 +42,14 @@ select
     rate.collateral_token,
     rate.funding_rate,
     rate.borrowing_rate,
-    greatest(
-        least(round(rate.funding_bps), 1000000000), -1000000000
-    )::bigint as funding_bps_per_year,
-    greatest(
-        least(round(rate.borrowing_bps), 1000000000), -1000000000
-    )::bigint as borrowing_bps_per_year,
+    case
+        when rate.funding_bps is not null
+            then greatest(least(round(rate.funding_bps), 1000000000), -1000000000)::bigint
+    end as funding_bps_per_year,
+    case
+        when rate.borrowing_bps is not null
+            then greatest(least(round(rate.borrowing_bps), 1000000000), -1000000000)::bigint
+    end as borrowing_bps_per_year,
     rate.inputs
 from rates as rate
 left join current_markets as market

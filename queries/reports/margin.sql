@@ -1,6 +1,6 @@
 /* ---
 title    = "Margin accounts"
-summary  = "Every margin account with its equity, its requirement and the contract's verdict, the least covered first."
+summary  = "Every margin account with its equity, its requirement and the contract's verdict: first those without a figure, then the least covered."
 advice   = "`perpscope explain` with a margin account's id shows the arithmetic."
 grain    = "one row per margin account"
 identity = ["chain_id", "protocol", "deployment", "margin_id"]
@@ -44,9 +44,13 @@ select
     equity_usd,
     requirement_usd,
     buffer_usd,
-    greatest(
-        least(floor(round(coverage * 10000, 6)), 1000000000), -1000000000
-    )::bigint as coverage_bps,
+    case
+        when coverage is not null
+            then
+                greatest(
+                    least(floor(round(coverage * 10000, 6)), 1000000000), -1000000000
+                )::bigint
+    end as coverage_bps,
     state,
     state_stored,
     collateral_state,

@@ -1,5 +1,7 @@
 """A JSON-RPC node on the loopback that plays a recorded chain with the manners of real providers.
 
+    from tests.chain.server import Manners, RecordingServer
+
     with RecordingServer(path, Manners(max_range=100)) as server:
         chain = open_chain([server.url])
 
@@ -14,7 +16,6 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,71 +23,19 @@ from typing import Any
 
 from eth_abi import decode, encode
 
+from tests.chain.manners import (
+    NOTICES,
+    RANGE_WORDINGS,
+    RESULT_WORDINGS,
+    RETRY_AFTER,
+    Manners,
+)
+
+__all__ = ["Manners", "RecordingServer", "RpcError"]
+
 MULTICALL3 = "0xca11bde05977b3631167028862be2a173976ca11"
 AGGREGATE3 = "0x82ad56cb"
 CODE = "0x01"
-
-RANGE_WORDINGS: Mapping[str, Callable[[int, int, int], tuple[int, dict]]] = {
-    # name: (limit, from, to) -> HTTP status and error
-    "alchemy": lambda limit, start, _: (200, {"code": -32600, "message": (
-        f"You can make eth_getLogs requests with up to a {limit} block range. Based on your "
-        "parameters, this block range should work: "
-        f"[{start:#x}, {start + limit - 1:#x}]")}),
-    "infura": lambda limit, start, end: (200, {
-        "code": -32602, "message": f"range {end - start + 1} exceeds limit of {limit}"}),
-    "quicknode": lambda limit, *_: (413, {
-        "code": -32614, "message": f"eth_getLogs is limited to a {limit:,} range"}),
-    "optimism": lambda *_: (200, {"code": -32000, "message": "Block range is too large"}),
-    "erigon": lambda limit, *_: (200, {"code": -32602, "message": (
-        f"query block range exceeds server limit, narrow your filter: {limit}")}),
-    "lying": lambda _, start, end: (200, {"code": -32600, "message": (
-        "block range too large, this block range should work: "
-        f"[{start + 5:#x}, {end:#x}]")}),
-    "unheard of": lambda *_: (200, {"code": -32099, "message": "nope, have less"}),
-}  # fmt: skip
-
-RESULT_WORDINGS: Mapping[str, Callable[[int, int, int], tuple[int, dict]]] = {
-    # name: (limit, from, the last block that fits) -> HTTP status and error
-    "infura": lambda limit, start, end: (200, {"code": -32005, "message": (
-        f"query returned more than {limit} results. Try with this block range "
-        f"[{start:#X}, {end:#X}].".replace("0X", "0x"))}),
-    "reth": lambda limit, start, end: (200, {"code": -32602, "message": (
-        f"query exceeds max results {limit}, retry with the range {start}-{end}")}),
-    "arbitrum": lambda limit, *_: (200, {
-        "code": -32000, "message": f"logs matched by query exceeds limit of {limit}"}),
-    "zksync": lambda *_: (200, {"code": -32008, "message": "Response is too big"}),
-    "entity": lambda *_: (413, {"code": None, "message": "Request Entity Too Large"}),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manners:
-    """How the node behaves. Block numbers and counts; ``None`` is no limit.
-
-    ``faults`` names which of ``FAULTS`` the n-th HTTP request, counted from 0, meets.
-    """
-
-    max_range: int | None = None
-    range_wording: str = "alchemy"
-    max_logs: int | None = None
-    result_wording: str = "infura"
-    max_addresses: int | None = None
-    logs_disabled: bool = False
-    receipts: bool = True
-    multicall: bool = True
-    max_multicall: int | None = None
-    block_hash_calls: bool = True
-    batches: bool = True
-    max_batch: int | None = None
-    block_timestamps: bool = True
-    first_log_block: int = 0
-    first_state_block: int = 0
-    tags: tuple[str, ...] = ("latest", "safe", "finalized")
-    answer: Callable[[str, list], Any] | None = None
-    """Takes method and params; what it returns, unless ``None``, is the result."""
-    faults: Mapping[int, str] = field(default_factory=dict)
-    echo: str = ""
-    """Words that every error message ends with, as providers echo URLs and keys."""
 
 
 class RpcError(Exception):
@@ -99,9 +48,10 @@ class RpcError(Exception):
 
 
 class RecordingServer:
-    """Serves from ``with`` on; ``url`` is where. ``calls`` holds every (method, params) answered."""
+    """Serves from ``with`` on, at ``url``; ``calls`` holds every (method, params) answered."""
 
     def __init__(self, recording: Path, manners: Manners | None = None, path: str = "/") -> None:
+        """``path`` is the URL's, to which the server pays no heed."""
         self.manners = manners or Manners()
         self.calls: list[tuple[str, Any]] = []
         self.posts = 0
@@ -127,6 +77,10 @@ class RecordingServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
         self._stopped.set()
         self._server.shutdown()
         self._thread.join()
@@ -365,23 +319,6 @@ def _error(request_id: int | None, error: dict) -> dict:
     return {"jsonrpc": "2.0", "id": request_id, "error": error}
 
 
-PAGE = b"<html>Welcome</html>"
-NOTICES: Mapping[str, tuple[int, bytes]] = {
-    "429": (429, b"slow down"),
-    "429 date": (429, b"slow down"),
-    "429 hint": (429, b'{"id": null, "error": {"code": -32005, "message": "project ID request rate '
-                 b'exceeded", "data": {"see": "docs", "rate": {"backoff_seconds": 7}}}}'),
-    "500": (500, b"<html>Internal Server Error</html>"),
-    "page": (200, PAGE),
-    "quota": (429, b'{"id": null, "error": {"code": 429, "message": "Monthly capacity limit '
-              b'exceeded."}}'),
-    "unauthorized": (401, b'{"message": "Unauthorized"}'),
-    "not an object": (200, b"[1, 2]"),
-}  # fmt: skip
-RETRY_AFTER = {"429": "7", "429 date": "Wed, 01 Jan 2020 00:00:00 GMT"}
-FAULTS = (*NOTICES, "drop", "hang", "truncate", "wrong id", "no result")
-
-
 def _damaged(fault: str, answer: Any) -> bytes:
     """The answer, cut short or changed."""
     if fault == "truncate":
@@ -409,7 +346,9 @@ def _handler_of(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
                     server.hang()
                 self.close_connection = True
             elif fault in NOTICES:
-                self._send(*NOTICES[fault], RETRY_AFTER.get(fault))
+                status, notice = NOTICES[fault]
+                text = notice if isinstance(notice, str) else json.dumps(_error(None, notice))
+                self._send(status, text.encode(), RETRY_AFTER.get(fault))
             else:
                 status, answer = server.respond(request)
                 whole = json.dumps(answer).encode()

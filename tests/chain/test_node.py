@@ -1,5 +1,6 @@
 """A node with any manners says what its recording says."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,8 @@ from analyzer.chain import open_chain
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Call, LogFilter, Slot
 from tests.chain.conftest import RECORDING, VAULT
-from tests.chain.server import MULTICALL3, RANGE_WORDINGS, RESULT_WORDINGS, Manners
+from tests.chain.manners import RANGE_WORDINGS, RESULT_WORDINGS, Manners
+from tests.chain.server import MULTICALL3
 
 LOG_MANNERS = {
     "none": Manners(),
@@ -90,15 +92,39 @@ def test_a_range_limit_costs_few_requests_in_any_wording(node, wording):
     assert opened.server.counts["eth_getLogs"] <= 80
 
 
-def test_a_block_with_too_many_logs_is_split_by_topic_then_read_from_receipts(node, recorded):
-    busiest = max(recorded._logs, key=lambda log: log.log_index).block_number
-    addresses = {log.address for log in recorded._logs if log.block_number == busiest}
-    filters = [LogFilter(tuple(sorted(addresses)))]
-    opened = node(Manners(max_logs=1))
-    expected = all_logs(recorded, filters, busiest, busiest)
-    assert all_logs(opened.chain, filters, busiest, busiest) == expected
-    assert len(expected) > 1
-    assert opened.server.counts["eth_getBlockReceipts"] > 0
+@pytest.fixture(scope="module")
+def busy_block(recorded):
+    """The block with the most logs, and its logs."""
+    number = max(recorded._logs, key=lambda log: log.log_index).block_number
+    return number, [log for log in recorded._logs if log.block_number == number]
+
+
+def test_a_block_with_too_many_logs_is_split_by_address(node, busy_block):
+    number, logs = busy_block
+    addresses = Counter(log.address for log in logs)
+    opened = node(Manners(max_logs=max(addresses.values()), receipts=False))
+    assert len(addresses) > 1
+    got = all_logs(opened.chain, [LogFilter(tuple(sorted(addresses)))], number, number)
+    assert got == logs
+
+
+def test_a_block_with_too_many_logs_is_split_by_topic(node, busy_block):
+    number, logs = busy_block
+    topics = Counter(log.topics[0] for log in logs)
+    opened = node(Manners(max_logs=max(topics.values()), receipts=False))
+    assert len(topics) > 1
+    got = all_logs(opened.chain, [LogFilter((), (tuple(topics),))], number, number)
+    assert got == logs
+
+
+def test_a_block_with_too_many_equal_logs_is_read_from_its_receipts(node, busy_block):
+    number, logs = busy_block
+    address, count = Counter(log.address for log in logs).most_common(1)[0]
+    opened = node(Manners(max_logs=count - 1))
+    assert count > 1
+    got = all_logs(opened.chain, [LogFilter((address,))], number, number)
+    assert got == [log for log in logs if log.address == address]
+    assert opened.server.counts["eth_getBlockReceipts"] == 1
 
 
 def test_an_address_limit_divides_the_filter(node, recorded):
@@ -161,7 +187,7 @@ def test_reads_pinned_by_number_notice_a_reorganisation(node, head, calls):
 
 def test_reads_of_an_unknown_block_hash_fail(node, head, calls):
     other = replace(head, hash="0x" + "77" * 32)
-    with pytest.raises(AnalyzerError, match="does not know the block of"):
+    with pytest.raises(AnalyzerError, match=r"does not have .* yet"):
         node().chain.answer(calls[:9], other)
 
 
@@ -256,7 +282,7 @@ def test_a_tag_that_the_node_answers_with_nothing_says_what_to_use_instead(write
 
 def test_a_block_beyond_the_head_is_an_error_after_patience(node):
     opened = node()
-    with pytest.raises(AnalyzerError, match=r"does not know the block of block 9999 .*lags behind"):
+    with pytest.raises(AnalyzerError, match=r"does not have block 9999 yet .*lags behind"):
         opened.chain.block(9_999)
     assert len(opened.waits) == 4
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -42,7 +43,8 @@ def refused(perpscope, tmp_path):
         lines = [
             line
             for line in ran.err.splitlines()
-            if line and not line.startswith(("Usage:", "Try '"))  # click's own words around a usage error
+            if line
+            and not line.startswith(("Usage:", "Try '"))  # click's own words around a usage error
         ]
         assert len(lines) == 1, ran.err
         assert "Traceback" not in ran.err
@@ -122,9 +124,7 @@ def test_a_node_that_never_answers_well(refused, with_vault, fault):
     with_vault()
     manners = Manners(faults=dict.fromkeys(range(1000), fault))
     with RecordingServer(GMX_V1_RECORDING, manners) as server:
-        refused(
-            "index", "--rpc-url", server.url, "--timeout", "0.2", "--max-attempts", "2"
-        )
+        refused("index", "--rpc-url", server.url, "--timeout", "0.2", "--max-attempts", "2")
 
 
 def test_a_node_that_wants_another_key(refused, with_vault):
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full(perpscope, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
     assert ran.returncode == 2, ran.stderr
     assert "free space" in ran.stderr

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from analyzer.__main__ import main
 from tests.chain.server import Manners, RecordingServer
 from tests.conftest import GMX_V1_RECORDING
 from tests.databases import contents
@@ -61,8 +62,6 @@ def configured(perpscope, tmp_path, deployments_toml):
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory):
     """What the file itself gives."""
-    from analyzer.__main__ import main
-
     db = tmp_path_factory.mktemp("expected") / "t.duckdb"
     url = f"recording:{GMX_V1_RECORDING}"
     with pytest.raises(SystemExit) as exited:
@@ -72,9 +71,7 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RUDE)
-def test_the_database_is_the_same_whatever_the_nodes_manners(
-    configured, tmp_path, expected, name
-):
+def test_the_database_is_the_same_whatever_the_nodes_manners(configured, tmp_path, expected, name):
     with RecordingServer(GMX_V1_RECORDING, RUDE[name]) as server:
         ran = configured("index", "--rpc-url", server.url)
     assert (ran.code, ran.out) == (0, ""), ran.err
@@ -82,9 +79,7 @@ def test_the_database_is_the_same_whatever_the_nodes_manners(
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_the_database_is_the_same_whatever_goes_wrong_once(
-    configured, tmp_path, expected, name
-):
+def test_the_database_is_the_same_whatever_goes_wrong_once(configured, tmp_path, expected, name):
     manners = Manners(faults=FAULTY[name], retry_after=0)
     with RecordingServer(GMX_V1_RECORDING, manners) as server:
         ran = configured("index", "--rpc-url", server.url, "--timeout", "1")

@@ -28,9 +28,7 @@ def index(perpscope, recording, db="t.duckdb", *more):
     return ran
 
 
-def test_every_open_position_is_exactly_as_the_contract_says(
-    perpscope, tmp_path, gmx_v1_recording
-):
+def test_every_open_position_is_exactly_as_the_contract_says(perpscope, tmp_path, gmx_v1_recording):
     index(perpscope, GMX_V1_RECORDING)
     with duckdb.connect(str(tmp_path / "t.duckdb"), read_only=True) as connection:
         ours = {
@@ -93,7 +91,9 @@ def test_verify_reports_an_answer_that_differs(perpscope, gmx_v1_recording, writ
     )
     state, fees = decode(["uint256", "uint256"], bytes.fromhex(victim["result"][2:]))
     victim["result"] = "0x" + encode(["uint256", "uint256"], [state, fees + 1]).hex()
-    ran = perpscope("verify", "--rpc-url", f"recording:{write_recording(lying)}", "--db", "t.duckdb")
+    ran = perpscope(
+        "verify", "--rpc-url", f"recording:{write_recording(lying)}", "--db", "t.duckdb"
+    )
     assert ran.code == 1
     assert "1 differ" in ran.out
     assert str(fees + 1) in ran.err

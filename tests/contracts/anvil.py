@@ -1,203 +1,181 @@
-"""A local chain on loopback, and what tests do with it: send, call, mine, turn back."""
+"""A local chain that runs the published contracts: anvil, and a client that deploys and sends.
 
-import http.client
+    with Anvil() as node:
+        token = node.deploy(mock("Token"), "USDC", 6)
+        token.send("mint", account, 10**12)
+        token.call("balanceOf", account)
+
+Times are set, never taken from a clock: every transaction has its own block, two seconds after the
+one before, unless ``node.wait`` says otherwise.
+"""
+
 import json
 import socket
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import urllib.request
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 
-from tests.contracts.fetch import folder, mocks
+from tests.contracts.fetch import MOCKS, anvil_package, folder
 
-GENESIS = 1_700_000_000
+START = 1_700_000_000
 BLOCK_SECONDS = 2
-GAS = hex(300_000_000)
-STARTING_SECONDS = 20
+GAS = 30_000_000
+MISSING = "the test packages are missing: run `python -m tests.contracts.fetch`"
 
 
 class RevertedError(Exception):
-    """A transaction or a call was refused, with the contract's reason."""
+    """A transaction or call that reverted; the text is the contract's reason."""
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """A compiled contract: its ABI and creation bytecode."""
+def artifact(package: str, path: str) -> dict[str, Any]:
+    """ABI and creation bytecode of a published contract."""
+    return _json(folder(package) / path)
 
-    name: str
-    abi: list[dict[str, Any]]
-    bytecode: str
 
-    def encode(self, function: str, *arguments: Any) -> str:
-        entry = next(
-            e
-            for e in self.abi
-            if e.get("name") == function
-            and e["type"] == "function"
-            and len(e["inputs"]) == len(arguments)
-        )
-        kinds = _types(entry["inputs"])
+def mock(name: str) -> dict[str, Any]:
+    """ABI and creation bytecode of one of our mocks."""
+    return _json(MOCKS)["contracts"][name]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise RuntimeError(MISSING)
+    return json.loads(path.read_text())
+
+
+class Contract:
+    """A deployed contract; names with several shapes are chosen by their number of arguments."""
+
+    def __init__(self, node: "Anvil", abi: list[dict[str, Any]], address: str) -> None:
+        self.node = node
+        self.address = address
+        self._functions: dict[tuple[str, int], dict[str, Any]] = {
+            (entry["name"], len(entry["inputs"])): entry
+            for entry in abi
+            if entry["type"] == "function"
+        }
+
+    def data(self, function: str, *arguments: Any) -> str:
+        """Call data as hex."""
+        entry = self._functions[function, len(arguments)]
+        kinds = [collapse_if_tuple(i) for i in entry["inputs"]]
         selector = keccak(text=f"{function}({','.join(kinds)})")[:4]
         return "0x" + (selector + encode(kinds, arguments)).hex()
 
-    def decode(self, function: str, count: int, data: bytes) -> Any:
-        entry = next(e for e in self.abi if e.get("name") == function and len(e["inputs"]) == count)
-        values = decode(_types(entry["outputs"]), data)
+    def call(self, function: str, *arguments: Any, sender: str | None = None) -> Any:
+        """The answer of a view, or of a simulated transaction."""
+        call = {"to": self.address, "data": self.data(function, *arguments)}
+        said = self.node.rpc("eth_call", call | ({"from": sender} if sender else {}), "latest")
+        outputs = self._functions[function, len(arguments)]["outputs"]
+        values = decode([collapse_if_tuple(o) for o in outputs], bytes.fromhex(said[2:]))
         return values[0] if len(values) == 1 else values
 
-    def creation(self, *arguments: Any) -> str:
-        entry = next((e for e in self.abi if e["type"] == "constructor"), {"inputs": []})
-        return self.bytecode + encode(_types(entry["inputs"]), arguments).hex()
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A contract at an address of the local chain."""
-
-    chain: "Anvil"
-    artifact: Artifact
-    address: str
-
-    def send(self, sender: str, function: str, *arguments: Any) -> None:
-        """One transaction in a block of its own; raises ``RevertedError`` if it is refused."""
-        self.chain.send(sender, self.address, self.artifact.encode(function, *arguments))
-
-    def call(self, function: str, *arguments: Any, sender: str | None = None) -> Any:
-        """A view at the newest block; raises ``RevertedError`` with the contract's reason."""
-        data = self.artifact.encode(function, *arguments)
-        answer = self.chain.call(self.address, data, sender)
-        return self.artifact.decode(function, len(arguments), answer)
+    def send(self, function: str, *arguments: Any, sender: str | None = None) -> None:
+        """Mine one transaction; raises ``RevertedError`` where it fails."""
+        self.node.transact(self.address, self.data(function, *arguments), sender)
 
 
 class Anvil:
-    """The JSON-RPC of one local chain."""
+    """One anvil process on the loopback."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, accounts: int = 40) -> None:
+        binary = folder(anvil_package()) / "bin" / "anvil"
+        if not binary.is_file():
+            raise RuntimeError(MISSING)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._process = subprocess.Popen(
+            [
+                str(binary), "--host", "127.0.0.1", "--port", str(port), "--accounts",
+                str(accounts), "--timestamp", str(START), "--hardfork", "shanghai", "--gas-limit",
+                "1000000000", "--disable-code-size-limit", "--base-fee", "0", "--gas-price", "0",
+                "--auto-impersonate",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.now = START
+        try:
+            self._await_listening()
+            self.accounts: list[str] = self.rpc("eth_accounts")
+        except BaseException:
+            self.stop()
+            raise
 
-    def rpc(self, method: str, *parameters: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
-        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
-        answer = json.loads(self._connection.getresponse().read())
-        if "error" in answer:
-            message = str(answer["error"].get("message", ""))
-            raise RevertedError(message.removeprefix("execution reverted: "))
-        return answer["result"]
+    def __enter__(self) -> "Anvil":
+        return self
 
-    def close(self) -> None:
-        """Drop the connection; the next request opens another."""
-        self._connection.close()
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
-    def send(self, sender: str, to: str | None, data: str) -> dict[str, Any]:
-        transaction = {"from": sender, "data": data, "gas": GAS, "gasPrice": "0x0"}
-        if to is not None:
-            transaction["to"] = to
-        digest = self.rpc("eth_sendTransaction", transaction)
-        receipt = self._receipt(digest)
+    def stop(self) -> None:
+        """End this process."""
+        self._process.terminate()
+        self._process.wait()
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """One JSON-RPC call."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url, data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            said = json.load(response)
+        if "error" in said:
+            text = str(said["error"].get("message", ""))
+            raise RevertedError(text.removeprefix("execution reverted").removeprefix(": "))
+        return said["result"]
+
+    def deploy(self, made: dict[str, Any], *arguments: Any) -> Contract:
+        """A new contract."""
+        constructor = next((e for e in made["abi"] if e["type"] == "constructor"), None)
+        kinds = [collapse_if_tuple(i) for i in constructor["inputs"]] if constructor else []
+        receipt = self.transact(None, made["bytecode"] + encode(kinds, arguments).hex())
+        return Contract(self, made["abi"], receipt["contractAddress"].lower())
+
+    def transact(self, to: str | None, data: str, sender: str | None = None) -> dict[str, Any]:
+        """One transaction in a block of its own, from the first account unless it is named."""
+        sent = {"from": sender or self.accounts[0], "data": data, "gas": hex(GAS)}
+        sent["gasPrice"] = "0x0"
+        sent |= {"to": to} if to else {}
+        if to:
+            self.rpc("eth_call", sent, "latest")
+        self.now += BLOCK_SECONDS
+        self.rpc("evm_setNextBlockTimestamp", self.now)
+        receipt = self._mined(self.rpc("eth_sendTransaction", sent))
         if receipt["status"] != "0x1":
-            self.call(to or "", data, sender)
-            raise RevertedError("without a reason")
+            raise RevertedError(f"a transaction to {to} failed when it was mined")
         return receipt
 
-    def _receipt(self, digest: str) -> dict[str, Any]:
-        """The receipt of a transaction, which is mined a moment after it was taken."""
-        end = time.monotonic() + STARTING_SECONDS
-        while time.monotonic() < end:
-            receipt: dict[str, Any] | None = self.rpc("eth_getTransactionReceipt", digest)
-            if receipt is not None:
-                return receipt
-            time.sleep(0.001)
-        raise TimeoutError(f"transaction {digest} was not mined")
-
-    def call(self, to: str, data: str, sender: str | None = None) -> bytes:
-        request = {"to": to, "data": data} | ({"from": sender} if sender else {})
-        return bytes.fromhex(self.rpc("eth_call", request, "latest")[2:])
-
-    def deploy(self, sender: str, artifact: Artifact, *arguments: Any) -> Deployed:
-        receipt = self.send(sender, None, artifact.creation(*arguments))
-        return Deployed(self, artifact, receipt["contractAddress"].lower())
-
-    def pass_time(self, seconds: int) -> None:
-        """An empty block, so many seconds after the newest one."""
-        self.rpc("evm_setNextBlockTimestamp", self.time() + seconds)
+    def wait(self, seconds: int) -> None:
+        """Mine an empty block so many seconds after the newest."""
+        self.now += seconds
+        self.rpc("evm_setNextBlockTimestamp", self.now)
         self.rpc("evm_mine")
 
-    def time(self) -> int:
-        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    def _mined(self, transaction: str) -> dict[str, Any]:
+        for _ in range(2_000):
+            receipt = self.rpc("eth_getTransactionReceipt", transaction)
+            if receipt is not None:
+                return receipt
+            sleep(0.005)
+        raise RuntimeError("anvil does not mine")
 
-    def block_number(self) -> int:
-        return int(self.rpc("eth_blockNumber"), 16)
-
-
-@contextmanager
-def running() -> Iterator[Anvil]:
-    """A fresh chain, gone afterwards."""
-    (program,) = folder("@foundry-rs/anvil-linux-amd64").glob("bin/anvil")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program.chmod(0o755)
-    options = {
-        "--host": "127.0.0.1",
-        "--port": port,
-        "--timestamp": GENESIS,
-        "--hardfork": "shanghai",
-        "--gas-limit": 1_000_000_000,
-        "--base-fee": 0,
-        "--gas-price": 0,
-        "--accounts": 1,
-    }
-    arguments = [str(word) for pair in options.items() for word in pair]
-    with subprocess.Popen(
-        [str(program), *arguments, "--auto-impersonate", "--quiet"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        chain = Anvil(port)
-        try:
-            _wait(chain, process)
-            chain.rpc("anvil_setBlockTimestampInterval", BLOCK_SECONDS)
-            yield chain
-        finally:
-            chain.close()
-            process.terminate()
-
-
-def _wait(chain: Anvil, process: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + STARTING_SECONDS
-    while True:
-        try:
-            chain.rpc("eth_chainId")
-        except (OSError, http.client.HTTPException):
-            chain.close()
-            if process.poll() is not None or time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def published(package: str, path: str) -> Artifact:
-    """A contract as its package has it."""
-    file = folder(package) / "artifacts" / "contracts" / path
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return Artifact(Path(path).stem, found["abi"], found["bytecode"])
-
-
-def mock(name: str) -> Artifact:
-    """One of our own contracts."""
-    found = mocks()[name]
-    return Artifact(name, found["abi"], found["bytecode"])
-
-
-def _types(parameters: Sequence[dict[str, Any]]) -> list[str]:
-    return [collapse_if_tuple(dict(parameter)) for parameter in parameters]
+    def _await_listening(self) -> None:
+        for _ in range(600):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"anvil did not start: it ended with {self._process.returncode}")
+            try:
+                self.rpc("eth_chainId")
+            except OSError:
+                sleep(0.05)
+            else:
+                return
+        raise RuntimeError("anvil does not listen")

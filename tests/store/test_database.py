@@ -59,9 +59,8 @@ def test_the_file_opens_in_the_duckdb_that_dashboards_carry(path):
 
 def test_an_error_inside_a_step_leaves_nothing_of_it(path):
     with open_for_writing(path) as connection:
-        with pytest.raises(ZeroDivisionError), transaction(connection):
-            write(connection, [balance(1)])
-            raise ZeroDivisionError
+        with pytest.raises(KeyError), transaction(connection):
+            write(connection, [balance(1), "no row"])
         assert connection.execute("select count(*) from balances").fetchall()[0] == (0,)
 
 
@@ -115,7 +114,7 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
 def test_a_file_of_another_kind_is_refused_and_left_alone(path, content):
     path.write_bytes(content)
     for opener in (open_for_reading, open_for_writing):
-        with pytest.raises(AnalyzerError, match="--db|free space"), opener(path):
+        with pytest.raises(AnalyzerError, match=r"--db|free space"), opener(path):
             pass
     assert path.read_bytes() == content
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from analyzer.errors import Revert
 from analyzer.protocols.gmx_v1.blocked import Liquidation, Pool, blocked_by
-from analyzer.protocols.gmx_v1.contracts import Identity
+from analyzer.protocols.gmx_v1.contracts import Identity, reverted
 from analyzer.protocols.gmx_v1.liquidation import Flip, liquidation_price, requirement
 from analyzer.protocols.gmx_v1.pipeline import token_feed
 from analyzer.protocols.gmx_v1.prices import get_price, native_flip
-from analyzer.protocols.gmx_v1.reading import Readings
+from analyzer.protocols.gmx_v1.reading import TIMELOCK, Readings
 from analyzer.protocols.gmx_v1.risk import (
     Position,
     Terms,
@@ -239,13 +239,12 @@ def margin_fee(got: Readings, *, executable: bool) -> int:
     at_rest: int = got.need("Vault", "marginFeeBasisPoints")
     if not executable or not got.need("Vault", "inPrivateLiquidationMode"):
         return at_rest
-    toggled: list[int] = []
-    for name in ("marginFeeBasisPoints", "maxMarginFeeBasisPoints"):
-        value = got.values.get(("Timelock", name))
-        if value is None or (isinstance(value, Failed) and value.reverted):
-            return at_rest
-        toggled.append(got.need("Timelock", name))
-    return toggled[0]
+    got.need("Vault", "gov")
+    answers = [got.values["Timelock", name] for name in TIMELOCK]
+    if any(answer is None or reverted(answer) for answer in answers):
+        return at_rest
+    in_force: int = got.need("Timelock", "marginFeeBasisPoints")
+    return in_force
 
 
 def _with_profit(terms: Terms, variant: str) -> Terms:

@@ -30,7 +30,11 @@ AMOUNTS: Final = {
     "positionFee": "size - size * (10000 - marginFeeBasisPoints) / 10000",
     "requirement": "the larger of both fees + liquidationFeeUsd and size * 10000 / maxLeverage",
 }
-VERDICTS: Final = {0: "safe", 1: "liquidatable, nothing is left", 2: "liquidatable, the rest is paid"}
+VERDICTS: Final = {
+    0: "safe",
+    1: "liquidatable, nothing is left",
+    2: "liquidatable, the rest is paid",
+}
 FLIPS: Final = {
     "flip": "1e30 USD, where nothing else moves",
     "native": "answers of the primary feed, where nothing else moves",

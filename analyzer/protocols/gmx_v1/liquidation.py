@@ -5,12 +5,20 @@ inequalities for the largest move that is still safe, rounding as its divisions 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from analyzer.protocols.gmx_v1.risk import Position, Terms, get_margin_fees, min_profit_in_force
+from analyzer.errors import Revert
+from analyzer.protocols.gmx_v1.risk import (
+    SAFE,
+    Position,
+    Terms,
+    get_margin_fees,
+    min_profit_in_force,
+    validate_liquidation,
+)
 from analyzer.units import BASIS_POINTS, ceil_div
 
-Kind = Literal["flip", "never", "always"]
+Kind = Literal["flip", "never", "always", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +30,9 @@ class Flip:
     first_safe: int | None = None
 
 
-NEVER = Flip("never")
-ALWAYS = Flip("always")
+NEVER: Final = Flip("never")
+ALWAYS: Final = Flip("always")
+UNKNOWN: Final = Flip("unknown")
 
 
 def requirement(position: Position, terms: Terms) -> int | None:
@@ -40,7 +49,8 @@ def requirement(position: Position, terms: Terms) -> int | None:
 def liquidation_price(position: Position, is_long: bool, terms: Terms) -> Flip:
     """Where ``validateLiquidation`` changes, in the price that it uses (1e30).
 
-    That is the minimum price for a long, the maximum for a short.
+    That is the minimum price for a long, the maximum for a short. A flip is confirmed with the
+    predicate itself; where that reverts at such a price, it is unknown.
     """
     needed = requirement(position, terms)
     size, average, collateral = position.size, position.average_price, position.collateral
@@ -55,7 +65,22 @@ def liquidation_price(position: Position, is_long: bool, terms: Terms) -> Flip:
         last = average + least - 1 if is_long else average - least + 1
     else:
         return ALWAYS
-    return _flip(last, is_long)
+    flip = _flip(last, is_long)
+    return flip if _is_met(flip, position, is_long, terms) else UNKNOWN
+
+
+def _is_met(flip: Flip, position: Position, is_long: bool, terms: Terms) -> bool:
+    """Whether the contract's own arithmetic has a verdict on both sides of a flip."""
+    if flip.last_liquidatable is None or flip.first_safe is None:
+        return True
+    try:
+        last = validate_liquidation(position, is_long, flip.last_liquidatable, terms)
+        first = validate_liquidation(position, is_long, flip.first_safe, terms)
+    except Revert:
+        return False
+    assert last.state != SAFE
+    assert first.state == SAFE
+    return True
 
 
 def _flip(last: int, is_long: bool) -> Flip:

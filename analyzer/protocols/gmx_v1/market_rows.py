@@ -42,7 +42,6 @@ def market_row(at: At, got: Readings, token: str, long_sizes: dict[str, int] | N
     no such sum itself, for shorts it does.
     """
     listed = got.get("Vault", "whitelistedTokens", token)
-    increasing = got.get("Vault", "isLeverageEnabled")
     symbol = got.get("Token", "symbol", token)
     asset = asset_of(at.chain_id, token)
     return Markets(
@@ -50,7 +49,7 @@ def market_row(at: At, got: Readings, token: str, long_sizes: dict[str, int] | N
         market=token,
         asset=asset,
         name=f"{asset or printable(symbol or token)}/USD",
-        status="open" if listed and increasing else "reduce-only",
+        status="open" if listed else "delisted",
         open_interest_long_usd=None if long_sizes is None else _usd(long_sizes.get(token, 0)),
         open_interest_short_usd=_usd(got.get("Vault", "globalShortSizes", token)),
         pool_usd=_pool_usd(got, token),
@@ -139,7 +138,7 @@ def _fast_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
         max_age=duration,
         max_age_source=None if duration is None else "FastPriceFeed.priceDuration",
         deviation_limit_bps=got.get("FastPriceFeed", "maxDeviationBasisPoints"),
-        used=used and consulted,
+        used=used and consulted and price != 0,
         inputs={
             "priceFeed": got.get("VaultPriceFeed", "secondaryPriceFeed"),
             "isSecondaryPriceEnabled": got.get("VaultPriceFeed", "isSecondaryPriceEnabled"),

@@ -8,7 +8,7 @@ from analyzer.protocols.gmx_v1.assess import EXECUTABLE, STORED, Assessed, Asses
 from analyzer.protocols.gmx_v1.exact import inputs_of, outputs_of
 from analyzer.protocols.gmx_v1.forms import margin_legs
 from analyzer.protocols.gmx_v1.held import Held
-from analyzer.protocols.gmx_v1.liquidation import Flip
+from analyzer.protocols.gmx_v1.liquidation import ALWAYS, Flip
 from analyzer.protocols.gmx_v1.log_rows import price_id
 from analyzer.protocols.gmx_v1.risk import Position
 from analyzer.rows import At, MarginAccounts, Positions, Row
@@ -85,12 +85,8 @@ def _position_row(
         borrowing_owed_usd=0 if known else None,
         leverage_bps=ratio if isinstance(ratio, int) else None,
         liquidation_kind=flip.kind if flip else UNKNOWN,
-        liquidation_below=_e18(flip.last_liquidatable if flip else None)
-        if identity.is_long
-        else None,
-        liquidation_above=None
-        if identity.is_long
-        else _e18(flip.last_liquidatable if flip else None),
+        liquidation_below=last if identity.is_long else None,
+        liquidation_above=None if identity.is_long else last,
         distance_bps=_distance(identity.is_long, known, flip),
         inputs=inputs,
         outputs=outputs,
@@ -135,7 +131,7 @@ def _reason(stored: Assessed | Unknown, executable: Assessed | Unknown) -> str |
             return assessed.reason
         if state_of(assessed) == UNKNOWN:
             said = {name: verdict.state for name, verdict in assessed.verdicts.items()}
-            return f"variant B and C disagree (validateLiquidation {said['B']} and {said['C']})"
+            return f"variants B and C disagree: validateLiquidation {said['B']} and {said['C']}"
         reasons = [v.reason for v in assessed.verdicts.values() if v.reason]
         if reasons and assessed is executable:
             return reasons[0]
@@ -150,10 +146,10 @@ def _one_flip(known: Assessed | None) -> Flip | None:
 
 def _distance(is_long: bool, known: Assessed | None, flip: Flip | None) -> int | None:
     """The adverse move that liquidates, in basis points of the price; negative once it is past."""
-    if known is None or flip is None or flip.kind == "never" or known.price == 0:
-        return None
-    if flip.last_liquidatable is None:
+    if flip == ALWAYS:
         return 0
+    if known is None or flip is None or flip.last_liquidatable is None or known.price == 0:
+        return None
     room = known.price - flip.last_liquidatable
     return sdiv((room if is_long else -room) * BASIS_POINTS, known.price)
 

@@ -73,11 +73,11 @@ class Readings:
         return None if isinstance(value, Failed) else value
 
     def answers(self, contract_name: str, function: str) -> Iterator[tuple[Any, Any]]:
-        """All answers of a function, ``Failed`` ones included, each with its first argument."""
+        """All answers of a function of one argument, ``Failed`` ones included, by argument."""
         for key, value in self.values.items():
             assert isinstance(key, tuple)
             if key[:2] == (contract_name, function):
-                yield key[2], value
+                yield key[-1], value
 
 
 def read_state(
@@ -189,7 +189,8 @@ def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) ->
 
 def _rounds(got: Readings) -> dict[Any, Read]:
     """The newest round of each feed, for its time, and the older ones that are sampled."""
-    samples = min(max(got.get("VaultPriceFeed", "priceSampleSpace") or 1, 1), MOST_SAMPLES)
+    samples = got.get("VaultPriceFeed", "priceSampleSpace") or 1
+    samples = samples if samples <= MOST_SAMPLES else 1
     questions: dict[Any, Read] = {}
     for token, feed in _feeds(got):
         latest = got.get("PriceFeed", "latestRound", token) or 0

@@ -44,9 +44,7 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         held, complaints = _answered(at, got, logged)
     if request.source == "both":
         complaints += _differences(at, got, logged)
-    if request.state is None and not request.accounts:
-        how = "positions are found through logs: read those, or name accounts"
-        complaints.append(DataQuality(at=at, kind=NOT_READ, subject="all", detail=how))
+    complaints += _missing(at, got, request)
     rows: list[Row] = [*complaints, *_market_rows(at, got, request, held)]
     assessor = Assessor(got)
     for one in held:
@@ -63,6 +61,21 @@ def _logged(request: SnapshotRequest) -> dict[Identity, Held]:
         for one in held
         if not request.accounts or one.identity.account in request.accounts
     }
+
+
+def _missing(at: At, got: Readings, request: SnapshotRequest) -> list[DataQuality]:
+    """Why positions of the scope may not have been found."""
+    if request.state is None and (request.source != "state" or not request.accounts):
+        how = "positions are found through logs: read those, or name accounts"
+        return [DataQuality(at=at, kind=NOT_READ, subject="all", detail=how)]
+    if not request.accounts or request.source == "logs":
+        return []
+    return [
+        DataQuality(at=at, kind=NOT_READ, subject=f"{name} {argument}", detail=answer.reason)
+        for name in ("allWhitelistedTokensLength", "allWhitelistedTokens", "stableTokens")
+        for argument, answer in got.answers("Vault", name)
+        if isinstance(answer, Failed)
+    ]
 
 
 def _answered(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-pragma solidity >=0.6.9 <0.8.0;
+pragma solidity ^0.7.6;
 
-/// An ERC-20 that anyone can mint.
+/// A token that anyone may mint, and that holds to ERC-20 otherwise.
 contract Token {
     string public name;
     string public symbol;
@@ -13,10 +13,10 @@ contract Token {
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);
 
-    constructor(string memory symbol_, uint8 decimals_) public {
-        name = symbol_;
-        symbol = symbol_;
-        decimals = decimals_;
+    constructor(string memory _name, uint8 _decimals) {
+        name = _name;
+        symbol = _name;
+        decimals = _decimals;
     }
 
     function mint(address to, uint256 value) external {
@@ -32,59 +32,54 @@ contract Token {
     }
 
     function transfer(address to, uint256 value) external returns (bool) {
-        return move(msg.sender, to, value);
+        move(msg.sender, to, value);
+        return true;
     }
 
     function transferFrom(address from, address to, uint256 value) external returns (bool) {
         require(allowance[from][msg.sender] >= value, "allowance");
         allowance[from][msg.sender] -= value;
-        return move(from, to, value);
+        move(from, to, value);
+        return true;
     }
 
-    function move(address from, address to, uint256 value) internal returns (bool) {
+    function move(address from, address to, uint256 value) private {
         require(balanceOf[from] >= value, "balance");
         balanceOf[from] -= value;
         balanceOf[to] += value;
         emit Transfer(from, to, value);
-        return true;
     }
 }
 
-/// A price feed whose answers anyone can set; every answer is a round.
+/// A price aggregator in Chainlink's manner, whose rounds anyone may write.
 contract Aggregator {
-    struct Round {
-        int256 answer;
-        uint256 time;
-    }
-
     uint8 public decimals;
-    uint80 public latestRound;
-    mapping(uint80 => Round) internal rounds;
+    int256[] private answers;
+    uint256[] private times;
 
-    constructor(uint8 decimals_, int256 answer) public {
-        decimals = decimals_;
-        set(answer);
+    event AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt);
+
+    constructor(uint8 _decimals, int256 answer) {
+        decimals = _decimals;
+        push(answer);
     }
 
-    function set(int256 answer) public {
-        latestRound += 1;
-        rounds[latestRound] = Round(answer, block.timestamp);
+    function push(int256 answer) public {
+        answers.push(answer);
+        times.push(block.timestamp);
+        emit AnswerUpdated(answer, answers.length, block.timestamp);
     }
 
-    function getRoundData(uint80 round)
-        public
-        view
-        returns (uint80, int256, uint256, uint256, uint80)
-    {
-        Round memory found = rounds[round];
-        return (round, found.answer, found.time, found.time, round);
+    function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
+        return round(answers.length);
     }
 
-    function latestRoundData()
-        external
-        view
-        returns (uint80, int256, uint256, uint256, uint80)
-    {
-        return getRoundData(latestRound);
+    function getRoundData(uint80 id) external view returns (uint80, int256, uint256, uint256, uint80) {
+        return round(id);
+    }
+
+    function round(uint256 id) private view returns (uint80, int256, uint256, uint256, uint80) {
+        require(id > 0 && id <= answers.length, "No data present");
+        return (uint80(id), answers[id - 1], times[id - 1], times[id - 1], uint80(id));
     }
 }

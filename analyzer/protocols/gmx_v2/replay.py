@@ -1,0 +1,140 @@
+"""EventEmitter logs to rows: positions after each change, executed prices, markets' state."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
+
+from analyzer.evm import Log, LogFilter
+from analyzer.protocol import Deployment, State
+from analyzer.protocols.gmx_v2.deployments import EVENT_EMITTER
+from analyzer.protocols.gmx_v2.event_data import Values, event_topics
+from analyzer.protocols.gmx_v2.ledger import PRICE, Ledger
+from analyzer.protocols.gmx_v2.log_rows import executed_price, funding_row
+from analyzer.protocols.gmx_v2.position_events import (
+    position_decrease,
+    position_fees,
+    position_increase,
+)
+from analyzer.protocols.gmx_v2.prices import PRICE_STATE
+from analyzer.reads import MalformedError
+from analyzer.rows import Row
+
+EVENT_LOG_1: Final = "0x137a44067c8961cd7e1d876f4754a5a3a75989b4552f1843fc69c3b372def160"
+
+
+def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
+    """The events that positions, executed prices and markets' state are replayed from."""
+    emitter = deployment.contracts[EVENT_EMITTER].lower()
+    return [LogFilter((emitter,), ((EVENT_LOG_1,), tuple(sorted(_handlers()))))]
+
+
+def price_filters(deployment: Deployment) -> Sequence[LogFilter]:
+    """The executed prices alone: what a snapshot without history looks for in recent blocks."""
+    emitter = deployment.contracts[EVENT_EMITTER].lower()
+    return [LogFilter((emitter,), ((EVENT_LOG_1,), event_topics(["OraclePriceUpdate"])))]
+
+
+def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
+    """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left."""
+    run = Ledger(deployment, dict(state))
+    handlers = _handlers()
+    for log in logs:
+        handler = handlers.get(log.topics[1]) if len(log.topics) > 1 else None
+        if handler is None:
+            run.complain(log, "unknown_event", "no event by this name is known")
+            continue
+        run.enter(log.tx_hash)
+        try:
+            handler(run, log, run.decoder.decode(log))
+        except (MalformedError, KeyError) as error:
+            what = f"item {error} is missing" if isinstance(error, KeyError) else str(error)
+            run.complain(log, "malformed_log", what)
+            if handler in (position_increase, position_decrease):
+                run.lose(log, what)
+    return run.rows
+
+
+def _oracle_price_update(run: Ledger, log: Log, values: Values) -> None:
+    token = values["token"]
+    if not 0 < values["minPrice"] <= values["maxPrice"]:
+        detail = f"{token}: minPrice {values['minPrice']}, maxPrice {values['maxPrice']}"
+        run.complain(log, "invalid_price", detail)
+        return
+    before = run.book.get(PRICE_STATE + token, {})
+    after = {
+        **{name: values[name] for name in ("minPrice", "maxPrice", "timestamp", "provider")},
+        "previousMinPrice": before.get("minPrice"),
+        "previousMaxPrice": before.get("maxPrice"),
+        "blockNumber": log.block_number,
+        "logIndex": log.log_index,
+    }
+    run.leave(log, PRICE, PRICE_STATE + token, after)
+    run.rows.append(executed_price(run.at(log), log, token, after))
+
+
+def _word(word: str, value: str) -> "Handler":
+    """A handler of events that say a market's word: what it is now, and by how much it changed."""
+
+    def handle(run: Ledger, log: Log, values: Values) -> None:
+        run.rows.append(
+            funding_row(
+                run.at(log),
+                log,
+                values,
+                side=values.get("isLong"),
+                collateral_token=str(values.get("collateralToken", values.get("token", ""))),
+                inputs={word: values[value], "delta": values["delta"]},
+            )
+        )
+
+    return handle
+
+
+def _cumulative_borrowing_factor(run: Ledger, log: Log, values: Values) -> None:
+    run.borrowing_side[values["market"]] = values["isLong"]
+    _word("CUMULATIVE_BORROWING_FACTOR", "nextValue")(run, log, values)
+
+
+def _funding(run: Ledger, log: Log, values: Values) -> None:
+    """The rate has no direction here: it is unsigned, and the event names no side."""
+    inputs = {"fundingFactorPerSecond": values["fundingFactorPerSecond"]}
+    run.rows.append(funding_row(run.at(log), log, values, inputs=inputs))
+
+
+def _borrowing(run: Ledger, log: Log, values: Values) -> None:
+    """The side is that of the cumulative factor that was updated just before."""
+    rate = values["borrowingFactorPerSecond"]
+    run.rows.append(
+        funding_row(
+            run.at(log),
+            log,
+            values,
+            side=run.borrowing_side.get(values["market"]),
+            borrowing_rate=rate,
+            inputs={"borrowingFactorPerSecond": rate},
+        )
+    )
+
+
+Handler = Callable[[Ledger, Log, Values], None]
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "PositionIncrease": position_increase,
+    "PositionDecrease": position_decrease,
+    "PositionFeesCollected": position_fees,
+    "OraclePriceUpdate": _oracle_price_update,
+    "FundingFeeAmountPerSizeUpdated": _word("FUNDING_FEE_AMOUNT_PER_SIZE", "value"),
+    "ClaimableFundingAmountPerSizeUpdated": _word("CLAIMABLE_FUNDING_AMOUNT_PER_SIZE", "value"),
+    "CumulativeBorrowingFactorUpdated": _cumulative_borrowing_factor,
+    "Funding": _funding,
+    "Borrowing": _borrowing,
+    "OpenInterestUpdated": _word("OPEN_INTEREST", "nextValue"),
+    "OpenInterestInTokensUpdated": _word("OPEN_INTEREST_IN_TOKENS", "nextValue"),
+    "CollateralSumUpdated": _word("COLLATERAL_SUM", "nextValue"),
+    "PoolAmountUpdated": _word("POOL_AMOUNT", "nextValue"),
+}
+
+
+@cache
+def _handlers() -> dict[str, Handler]:
+    return dict(zip(event_topics(list(HANDLERS)), HANDLERS.values(), strict=True))

@@ -1,0 +1,161 @@
+"""A deployment's rows at one block."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from analyzer.evm import ZERO_ADDRESS
+from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
+from analyzer.protocols.gmx_v2.assess import Assessor
+from analyzer.protocols.gmx_v2.datastore import NAME
+from analyzer.protocols.gmx_v2.keys import position_key
+from analyzer.protocols.gmx_v2.market_rows import (
+    funding_rows,
+    market_row,
+    price_rows,
+    token_rows,
+)
+from analyzer.protocols.gmx_v2.position import Held
+from analyzer.protocols.gmx_v2.position_rows import position_rows
+from analyzer.protocols.gmx_v2.prices import (
+    CHAINLINK,
+    EXECUTED,
+    LOST,
+    PRICE_STATE,
+    USER,
+    TokenPrices,
+    token_prices,
+)
+from analyzer.protocols.gmx_v2.reading import read_state
+from analyzer.protocols.gmx_v2.readings import Readings
+from analyzer.protocols.gmx_v2.releases import release_named
+from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
+from analyzer.reads import Failed, Reads
+from analyzer.rows import At, DataQuality, Row
+
+BASES: Final = {
+    EXECUTED: "newest executed OraclePriceUpdate",
+    CHAINLINK: "on-chain feed, an estimate: keepers liquidate at signed prices",
+    USER: "given by the user",
+}
+
+
+def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> Reads[Snapshot]:
+    """Tokens, markets, prices, funding, and every position of the request's scope."""
+    at = At(deployment.chain_id, NAME, deployment.name, request.block.number)
+    logged = _from_logs(request)
+    got = yield from read_state(
+        deployment,
+        release_named(found.release),
+        request.block,
+        request.accounts,
+        {one.fields["account"] for one in logged.values()},
+        positions=request.source != "logs",
+    )
+    complaints = _lost(at, request)
+    complete = not complaints and (request.source == "state" or request.state is not None)
+    if request.source == "logs":
+        held = list(logged.values())
+    else:
+        held = _from_state(got)
+        if request.source == "both":
+            complaints += _differences(at, logged, {one.key: one for one in held})
+    prices = token_prices(got, request.state, request.prices)
+    assessor = Assessor(got, prices)
+    rows: list[Row] = [*complaints, *_market_rows(at, got, assessor, held)]
+    for one in held:
+        rows += position_rows(at, assessor, one)
+    used = _used_tokens(got, held)
+    return Snapshot(rows, _price_basis(prices, used), complete)
+
+
+def _from_logs(request: SnapshotRequest) -> dict[str, Held]:
+    """The open positions that the logs left behind, within the scope."""
+    if request.source == "state":
+        return {}
+    return {
+        key: Held(key, after, after.get("unknown"))
+        for key, after in (request.state or {}).items()
+        if not key.startswith((PRICE_STATE, LOST))
+        and (not request.accounts or after["account"] in request.accounts)
+    }
+
+
+def _lost(at: At, request: SnapshotRequest) -> list[DataQuality]:
+    """Accounts of which the logs do not say everything, where positions come from logs."""
+    return [
+        DataQuality(at=at, kind="lost_position", subject=key, detail=str(after["unknown"]))
+        for key, after in (request.state or {}).items()
+        if request.source == "logs" and key.startswith(LOST)
+    ]
+
+
+def _from_state(got: Readings) -> list[Held]:
+    """What the DataStore holds under the keys of its position lists."""
+    held: list[Held] = []
+    for key in got.position_keys:
+        values = {
+            name: got.values[("position", key, name)]
+            for name in POSITION_FIELDS
+            if ("position", key, name) in got.values
+        }
+        failed = next((v.reason for v in values.values() if isinstance(v, Failed)), None)
+        fields = {name: v for name, v in values.items() if not isinstance(v, Failed)}
+        if "isLong" in fields:
+            fields["isLong"] = bool(fields["isLong"])
+        held.append(Held(key, fields, failed or _wrong_key(key, fields)))
+    return held
+
+
+def _wrong_key(key: str, fields: Mapping[str, Any]) -> str | None:
+    own = (fields["account"], fields["market"], fields["collateralToken"], fields["isLong"])
+    if f"0x{position_key(*own).hex()}" == key:
+        return None
+    return f"{key} is not the key of the position that the DataStore keeps under it"
+
+
+def _differences(at: At, logged: Mapping[str, Held], read: Mapping[str, Held]) -> list[DataQuality]:
+    """Where the logs and the DataStore do not say the same of a position."""
+    found: list[DataQuality] = []
+    for key in sorted(logged.keys() | read.keys()):
+        ours, theirs = _struct(logged.get(key)), _struct(read.get(key))
+        if ours != theirs:
+            names = sorted(
+                name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+            )
+            detail = ", ".join(
+                f"{name}: logs {ours.get(name)}, DataStore {theirs.get(name)}" for name in names
+            )
+            found.append(DataQuality(at=at, kind="position_difference", subject=key, detail=detail))
+    return found
+
+
+def _struct(held: Held | None) -> dict[str, Any]:
+    if held is None:
+        return {}
+    return {name: held.fields[name] for name in POSITION_FIELDS if name in held.fields}
+
+
+def _market_rows(at: At, got: Readings, assessor: Assessor, held: Iterable[Held]) -> Iterable[Row]:
+    yield from token_rows(at, got, assessor.prices)
+    for market, props in got.markets.items():
+        yield market_row(at, got, market, assessor)
+        if props.index_token != ZERO_ADDRESS:
+            yield from funding_rows(at, got, market, assessor)
+    yield from price_rows(at, got, assessor.prices, _used_tokens(got, held))
+
+
+def _used_tokens(got: Readings, held: Iterable[Held]) -> set[str]:
+    markets = {one.fields.get("market") for one in held}
+    return {
+        token
+        for market, props in got.markets.items()
+        if market in markets
+        for token in (props.index_token, props.long_token, props.short_token)
+    }
+
+
+def _price_basis(prices: Mapping[str, TokenPrices], used: set[str]) -> str:
+    """Which kinds of prices the verdicts rest on, in words."""
+    sources = {quote.source for token in used if (quote := prices[token].used) is not None}
+    named = [text for source, text in BASES.items() if source in sources]
+    return "; ".join(named) if named else "no prices"

@@ -1,0 +1,166 @@
+"""Tokens, markets, prices and funding of AMMs to rows."""
+
+from typing import Any, Final
+
+from analyzer.errors import Revert
+from analyzer.protocols.perp_v1.amm import (
+    MAX_ORACLE_SPREAD_RATIO,
+    OUTPUT_TWAP_INTERVAL,
+    get_spot_price,
+    get_twap_price,
+    premium_fraction,
+)
+from analyzer.protocols.perp_v1.decimals import ONE
+from analyzer.protocols.perp_v1.deployments import asset_of
+from analyzer.protocols.perp_v1.holdings import Held
+from analyzer.protocols.perp_v1.log_rows import HOUR
+from analyzer.protocols.perp_v1.reading import AMM_READS, FRACTION, Market, Readings
+from analyzer.reads import Failed, MissingError
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
+from analyzer.units import BASIS_POINTS, mul_div
+
+LONGEST_NAME: Final = 64
+
+
+def price_id(at: At, amm: str) -> str:
+    """The id of an AMM's price in a deployment."""
+    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{amm}"
+
+
+def printable(claimed: str) -> str:
+    """At most 64 printable characters of what a contract calls something."""
+    return "".join(c for c in claimed[: 4 * LONGEST_NAME] if c.isprintable())[:LONGEST_NAME]
+
+
+def market_rows(at: At, got: Readings, held: list[Held], *, is_everything: bool) -> list[Row]:
+    """Every AMM and quote token; open interest is known where ``held`` are all positions."""
+    rows: list[Row] = [_token_row(at, got, token) for token in got.tokens]
+    traded = {one.amm for one in held}
+    for market in got.markets.values():
+        rows.append(_market_row(at, got, market, held if is_everything else None))
+        rows += _price_rows(at, got, market, is_used=market.address in traded)
+        rows += _funding_rows(at, market)
+    return rows
+
+
+def _token_row(at: At, got: Readings, token: str) -> Tokens:
+    symbol, decimals = (got.tokens[token].get(name) for name in ("symbol", "decimals"))
+    return Tokens(
+        chain_id=at.chain_id,
+        token=token,
+        symbol=printable(symbol) if isinstance(symbol, str) else None,
+        decimals=decimals if isinstance(decimals, int) else None,
+        asset=None,
+    )
+
+
+def _market_row(at: At, got: Readings, market: Market, held: list[Held] | None) -> Markets:
+    """Open interest is the sum of open notionals; there is no pool but the virtual reserves."""
+    is_open = market.get("open")
+    token = market.get("quoteAsset")
+    quote = got.tokens[token].get("symbol") if token in got.tokens else None
+    key = market.get("priceFeedKey")
+    base = printable(key.rstrip(b"\0").decode("ascii", "replace")) if key else market.address
+    asset = asset_of(at.chain_id, market.address)
+    words = (*AMM_READS, FRACTION, "getTwapPrice", "getUnderlyingTwapPrice", "getLatestTimestamp")
+    return Markets(
+        at=at,
+        market=market.address,
+        asset=asset,
+        name=f"{asset or base}/{printable(quote) if isinstance(quote, str) else 'quote'}",
+        status="unknown" if is_open is None else "open" if is_open else "closed",
+        open_interest_long_usd=_open_interest(market, held, 1),
+        open_interest_short_usd=_open_interest(market, held, -1),
+        pool_usd=None,
+        parameters={name: shown(market.values.get(name)) for name in words},
+    )
+
+
+def _open_interest(market: Market, held: list[Held] | None, side: int) -> int | None:
+    if held is None:
+        return None
+    mine = [h.position for h in held if h.amm == market.address and h.size * side > 0]
+    known = [position.open_notional for position in mine if position is not None]
+    return sum(known) if len(known) == len(mine) else None
+
+
+def _price_rows(at: At, got: Readings, market: Market, *, is_used: bool) -> list[Row]:
+    """The mark, its 15-minute TWAP and the oracle; verdicts rest on all three."""
+    limit = market.get("MAX_ORACLE_SPREAD_RATIO")
+    bps = (MAX_ORACLE_SPREAD_RATIO if limit is None else limit) * BASIS_POINTS // ONE
+    mark, twap = _mark_and_twap(got, market)
+    oracle = market.get("getUnderlyingPrice")
+    updated = market.get("getLatestTimestamp")
+    sources = (
+        ("contract", mark, got.block.time, "getSpotPrice"),
+        ("twap", twap, got.block.time, "getTwapPrice"),
+        ("oracle", oracle, updated, "getUnderlyingPrice"),
+    )
+    return [
+        Prices(
+            at=at,
+            log_index=-1,
+            price_id=price_id(at, market.address),
+            token=market.address,
+            asset=asset_of(at.chain_id, market.address),
+            source=source,
+            price_min=price,
+            price_max=price,
+            observed_at=observed_at,
+            max_age=None,
+            max_age_source=None,
+            deviation_limit_bps=bps if source == "oracle" and limit is not None else None,
+            is_used=is_used,
+            inputs={name: price, "priceFeed": market.get("priceFeed")},
+        )
+        for source, price, observed_at, name in sources
+    ]
+
+
+def _mark_and_twap(got: Readings, market: Market) -> tuple[int | None, int | None]:
+    try:
+        amm = market.amm(got.block)
+        return get_spot_price(amm), get_twap_price(amm, OUTPUT_TWAP_INTERVAL)
+    except (MissingError, Revert):
+        return None, None
+
+
+def _funding_rows(at: At, market: Market) -> list[Row]:
+    """The last rate that was paid, per hour, and what the next one would be on present TWAPs."""
+    rate, period = market.get("fundingRate"), market.get("fundingPeriod")
+    hourly = None if rate is None or not period else mul_div(rate, HOUR, period)
+    inputs: dict[str, Any] = {
+        name: shown(market.values.get(name))
+        for name in ("fundingRate", "fundingPeriod", "nextFundingTime", FRACTION)
+    }
+    inputs["nextPremiumFraction"] = _next_premium(market)
+    return [
+        Funding(
+            at=at,
+            log_index=-1,
+            market=market.address,
+            side=side,
+            collateral_token=market.get("quoteAsset") or "",
+            funding_rate=None if hourly is None else sign * hourly,
+            borrowing_rate=0,
+            inputs=inputs,
+        )
+        for side, sign in (("long", 1), ("short", -1))
+    ]
+
+
+def _next_premium(market: Market) -> int | None:
+    """What ``settleFunding`` would return now, whether or not it is due."""
+    twap, oracle = market.get("getTwapPrice"), market.get("getUnderlyingTwapPrice")
+    period = market.get("fundingPeriod")
+    if twap is None or oracle is None or period is None:
+        return None
+    try:
+        return premium_fraction(twap, oracle, period)
+    except Revert:
+        return None
+
+
+def shown(value: Any) -> Any:
+    """A value for people and JSON; a failed read says why it has none."""
+    return {"unknown": value.reason} if isinstance(value, Failed) else value

@@ -1,0 +1,248 @@
+"""Logs to rows: what happened to positions and to the funding of their AMMs.
+
+``PositionChanged`` carries the margin and size that it left, but not the open notional; that
+follows from the amounts. What cannot be known from the logs is left open (null), never guessed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final
+
+from analyzer.abi import Event, load_abi
+from analyzer.errors import Revert
+from analyzer.evm import Log, LogFilter
+from analyzer.protocol import Deployment, State
+from analyzer.protocols.perp_v1.amm import ReserveSnapshot
+from analyzer.protocols.perp_v1.contracts import position_id
+from analyzer.protocols.perp_v1.deployments import CLEARING_HOUSE, NAME, seconds
+from analyzer.protocols.perp_v1.log_rows import funding_rows, position_event
+from analyzer.protocols.perp_v1.premium_history import PremiumHistory, histories, reserve_key
+from analyzer.reads import MalformedError, MissingError
+from analyzer.rows import At, DataQuality, Row
+
+LIQUIDATOR: Final = "liquidator"
+"""The state key of the account that liquidated last."""
+NOTHING: Final = {
+    "size": 0,
+    "margin": 0,
+    "openNotional": 0,
+    "lastUpdatedCumulativePremiumFraction": 0,
+    "liquidityHistoryIndex": 0,
+    "blockNumber": 0,
+}
+
+
+def amms_of(deployment: Deployment) -> tuple[str, ...]:
+    """The AMMs that a deployment names; empty where it names none."""
+    named = str(deployment.options.get("amms", "")).lower()
+    return tuple(address.strip() for address in named.split(",") if address.strip())
+
+
+def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
+    """The ClearingHouse's events on positions, and the AMMs' on reserves and funding."""
+    return [
+        LogFilter((deployment.contracts[CLEARING_HOUSE].lower(),), (_topics("ClearingHouse"),)),
+        LogFilter(amms_of(deployment), (_topics("Amm"),)),
+    ]
+
+
+def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
+    """Rows of logs in chain order; ``state`` is what the logs before them left behind."""
+    run = _Replay(deployment, dict(state), histories(state))
+    for log in logs:
+        run.take(log)
+    return run.rows
+
+
+@dataclass(slots=True)
+class _Replay:
+    """Positions by state key and histories by AMM, as they stand after the logs so far."""
+
+    deployment: Deployment
+    book: dict[str, Mapping[str, Any]]
+    amms: dict[str, PremiumHistory]
+    rows: list[Row] = field(default_factory=list)
+
+    def take(self, log: Log) -> None:
+        is_house = log.address == self.deployment.contracts[CLEARING_HOUSE].lower()
+        event = _events("ClearingHouse" if is_house else "Amm").get(next(iter(log.topics), ""))
+        if event is None:
+            return
+        try:
+            HANDLERS[event.name](self, log, event.decode(log))
+        except MalformedError as error:
+            self.complain(log, "malformed_log", f"{log.address}:{event.name}", str(error))
+
+    def at(self, log: Log) -> At:
+        return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)
+
+    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
+        at = self.at(log)
+        self.rows.append(
+            DataQuality(at=at, log_index=log.log_index, kind=kind, subject=subject, detail=detail)
+        )
+
+    def position(self, amm: str, trader: str) -> dict[str, Any]:
+        return dict(self.book.get(position_id(trader, amm), {**NOTHING, "amm": amm}))
+
+    def fraction(self, amm: str) -> int | None:
+        """The AMM's cumulative premium fraction, if all of its history is in the logs."""
+        return self.amms[amm].fraction if amm in self.amms else None
+
+    def liquidity_index(self, amm: str) -> int:
+        return self.amms[amm].liquidity_history_index if amm in self.amms else 0
+
+    def leave(self, log: Log, kind: str, after: Mapping[str, Any], **what: Any) -> None:
+        """Write the position that an event left behind, and its row."""
+        key = position_id(what["trader"], after["amm"])
+        before = self.position(after["amm"], what["trader"])
+        ends = after["size"] == 0 and after["margin"] == 0
+        if ends:
+            self.book.pop(key, None)
+        else:
+            self.book[key] = after
+        row = position_event(self.at(log), log, kind, before, after, what)
+        self.rows.append(replace(row, after=None) if ends else row)
+
+    def keep(self, log: Log, kind: str, key: str, after: Mapping[str, Any] | None) -> None:
+        """Write state that is no position's."""
+        self.rows.append(
+            position_event(self.at(log), log, kind, None, after, {"key": key, "amm": log.address})
+        )
+
+
+def _position_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    amm, trader = values["amm"], values["trader"]
+    before = run.position(amm, trader)
+    size = values["positionSizeAfter"]
+    is_whole = before["size"] + values["exchangedPositionSize"] == size
+    if not is_whole:
+        detail = f"size {before['size']} and {values['exchangedPositionSize']} do not make {size}"
+        run.complain(log, "gap_in_logs", position_id(trader, amm), detail)
+    after = {
+        **before,
+        "size": size,
+        "margin": values["margin"],
+        "openNotional": _open_notional(before, values) if is_whole else None,
+        "lastUpdatedCumulativePremiumFraction": run.fraction(amm),
+        "liquidityHistoryIndex": run.liquidity_index(amm),
+        "blockNumber": log.block_number,
+    }
+    if size == 0:
+        after |= {**NOTHING, "margin": values["margin"], "blockNumber": log.block_number}
+    run.leave(log, _kind(before["size"], values), after, **values)
+
+
+def _open_notional(before: Mapping[str, Any], values: Mapping[str, Any]) -> int | None:
+    """``Position.openNotional`` after a change, from the one before and the amounts exchanged."""
+    old, old_size, size = before["openNotional"], before["size"], values["positionSizeAfter"]
+    if old is None and old_size != 0:
+        return None
+    exchanged, realized = values["positionNotional"], values["realizedPnl"]
+    if old_size == 0:
+        return int(exchanged)
+    closed_for = old + realized if old_size > 0 else old - realized
+    if (old_size > 0) != (size > 0):
+        return int(exchanged - closed_for)
+    grows = abs(size) >= abs(old_size)
+    return int(old + exchanged if grows else closed_for - exchanged)
+
+
+def _kind(old_size: int, values: Mapping[str, Any]) -> str:
+    size = values["positionSizeAfter"]
+    if values["liquidationPenalty"]:
+        return "liquidate"
+    if size == 0:
+        return "close"
+    if old_size and (old_size > 0) != (size > 0):
+        return "flip"
+    return "increase" if abs(size) >= abs(old_size) else "decrease"
+
+
+def _margin_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    """``addMargin`` does not settle funding, ``removeMargin`` does."""
+    amm, trader, amount = values["amm"], values["sender"], values["amount"]
+    before = run.position(amm, trader)
+    after = {**before, "margin": before["margin"] + amount - values["fundingPayment"]}
+    if amount < 0:
+        after["lastUpdatedCumulativePremiumFraction"] = run.fraction(amm)
+    run.leave(log, "margin", after, trader=trader, **values)
+
+
+def _position_adjusted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    """A position moved to a new curve: ``adjustPositionForLiquidityChanged``."""
+    before = run.position(values["amm"], values["trader"])
+    size, index = values["newPositionSize"], values["newLiquidityIndex"]
+    after = {**before, "size": size, "liquidityHistoryIndex": index}
+    run.leave(log, "adjust", after, **values)
+
+
+def _position_settled(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    """A closed AMM has paid the position out: ``settlePosition``."""
+    run.leave(log, "settle", {**NOTHING, "amm": values["amm"]}, **values)
+
+
+def _position_liquidated(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    run.keep(log, "liquidation", LIQUIDATOR, {"liquidator": values["liquidator"]})
+
+
+def _reserve_snapshotted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    reserves = values["quoteAssetReserve"], values["baseAssetReserve"]
+    taken = ReserveSnapshot(*reserves, values["timestamp"], log.block_number)
+    window = seconds(run.deployment, "spot_price_twap_interval")
+    if log.address not in run.amms:
+        run.amms[log.address] = PremiumHistory()
+        run.keep(log, "funding", log.address, run.amms[log.address].after())
+    index, gone = run.amms[log.address].snapshot(taken, window)
+    for old in gone:
+        run.keep(log, "reserve", reserve_key(log.address, old), None)
+    after = {
+        "quoteAssetReserve": taken.quote_asset_reserve,
+        "baseAssetReserve": taken.base_asset_reserve,
+        "timestamp": taken.timestamp,
+        "blockNumber": taken.block_number,
+    }
+    run.keep(log, "reserve", reserve_key(log.address, index), after)
+
+
+def _funding_rate_updated(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
+    history = run.amms.setdefault(log.address, PremiumHistory())
+    window = seconds(run.deployment, "spot_price_twap_interval")
+    period = seconds(run.deployment, "funding_period")
+    rate, underlying_price = values["rate"], values["underlyingPrice"]
+    try:
+        if log.block_time is None:
+            raise MissingError("the time of the block was not read")
+        history.settle_funding(rate, underlying_price, log.block_time, window, period)
+    except (Revert, MissingError):
+        history.fraction = None
+    run.keep(log, "funding", log.address, history.after())
+    run.rows += funding_rows(run.at(log), log, values, history.fraction, period)
+
+
+def _liquidity_changed(run: _Replay, log: Log, _: Mapping[str, Any]) -> None:
+    history = run.amms.setdefault(log.address, PremiumHistory(fraction=None))
+    history.liquidity_history_index += 1
+    run.keep(log, "funding", log.address, history.after())
+
+
+HANDLERS: Final[dict[str, Callable[[_Replay, Log, Mapping[str, Any]], None]]] = {
+    "PositionChanged": _position_changed,
+    "MarginChanged": _margin_changed,
+    "PositionAdjusted": _position_adjusted,
+    "PositionSettled": _position_settled,
+    "PositionLiquidated": _position_liquidated,
+    "ReserveSnapshotted": _reserve_snapshotted,
+    "FundingRateUpdated": _funding_rate_updated,
+    "LiquidityChanged": _liquidity_changed,
+}
+
+
+@cache
+def _events(name: str) -> dict[str, Event]:
+    return {event.topic: event for event in load_abi(NAME, name).events.values()}
+
+
+def _topics(name: str) -> tuple[str, ...]:
+    return tuple(sorted(_events(name)))

@@ -1,1 +1,0 @@
-"""Price sources that belong to no protocol."""
