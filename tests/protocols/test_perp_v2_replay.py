@@ -229,3 +229,27 @@ def test_a_log_of_another_contract_is_ignored() -> None:
     deployment, _ = recorded()
     stranger = replace(order_log(0, base=1, quote=1, liquidity=7), address="0x" + "99" * 20)
     assert list(replay(deployment, [stranger], {})) == []
+
+
+@pytest.mark.parametrize(
+    ("contract", "name", "topic"),
+    [
+        ("ClearingHouse", "PositionChanged", "968bc4f738eae0486dc6736c4b427dbafa4acfdf6eaf2233"),
+        ("ClearingHouse", "PositionLiquidated", "d9aced30440caca81570436bc942f816cfd95a3f08f700a2"),
+        ("ClearingHouse", "PositionClosed", "90195cdfd4796e4ab1175fced26945fa837ef5989e372fcd"),
+        ("ClearingHouse", "FundingPaymentSettled", "733330d4aad1a878654bf888817b79bc6478013399be"),
+        ("ClearingHouse", "LiquidityChanged", "cb47d8bf351d355bdd5497973533eada41777b4509f2585a"),
+        ("AccountBalance", "PnlRealized", "ebf4e69d81451d269fc4d9551b06d58bea2ed426d2c52891"),
+        ("Vault", "Deposited", "8752a472e571a816aea92eec8dae9baf628e840f4929fbcc"),
+        ("Vault", "Withdrawn", "d1c19fbcd4551a5edfb66d43d2e337c04837afda3482b42b"),
+        ("Vault", "CollateralLiquidated", "bd3320c61b99a54ed3537dce8a75020f70b61d6dd124b6aa"),
+        ("Vault", "BadDebtSettled", "73bac9d49ae6f49cdba3f7381211c12a239898097e5dfdfe"),
+        ("MarketRegistry", "PoolAdded", "8b17db32f8ec22477a8f9475d5b92052ef2ce8c6c73ad79b"),
+        ("CollateralManager", "CollateralAdded", ""),
+    ],
+)
+def test_topics_are_the_published_ones(contract: str, name: str, topic: str) -> None:
+    _, logs = recorded()
+    event = load_abi("perp_v2", contract).events[name]
+    assert event.topic.startswith("0x" + topic)
+    assert any(log.topics[0] == event.topic for log in logs)

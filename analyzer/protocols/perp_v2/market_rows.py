@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from analyzer.protocols.perp_v2.deployments import asset_of
+from analyzer.assets import asset_of
 from analyzer.protocols.perp_v2.funding_growth import FundingGrowth
 from analyzer.protocols.perp_v2.perp_math import (
     WAD,

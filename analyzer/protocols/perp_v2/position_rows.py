@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from analyzer.assets import asset_of
 from analyzer.protocols.perp_v2.account import MarginAccount
-from analyzer.protocols.perp_v2.deployments import asset_of
 from analyzer.protocols.perp_v2.ledger import LedgerPosition
 from analyzer.protocols.perp_v2.liquidation_price import (
     LiquidationPrice,
