@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from eth_utils.crypto import keccak
 
 from analyzer.chain.open import open_chain
 from analyzer.indexer.plan import Plan
@@ -19,6 +20,8 @@ from tests.contracts.perp_v2_system import UNIT, WAD, Curie, CurieMarket, deploy
 
 PRICES = {"vETH": (8, 1_390 * 10**8), "vSOL": (18, 23 * 10**18), "vDOGE": (8, 8_601_000)}
 WHALE, ARBITRAGEUR, LIQUIDATOR = "0x" + "b1" * 20, "0x" + "b2" * 20, "0x" + "b3" * 20
+ANSWERS = 1
+"""Storage slot of our aggregator's answers."""
 TABLES = ("positions", "margin_accounts", "margin_legs", "balances", "prices", "funding", "markets")
 
 
@@ -106,7 +109,7 @@ def spot(market: CurieMarket) -> int:
 
 
 def move(lab: Lab, market: CurieMarket, percent: int) -> None:
-    """Oracle and pool move together, the oracle ahead by a hundredth; then TWAPs follow."""
+    """Oracle and pool move together, the oracle ahead by a hundredth."""
     target = spot(market) * (100 + percent) // 100
     while (percent > 0) == (spot(market) < target):
         ahead = spot(market) * (100 + (1 if percent > 0 else -1)) // 100
@@ -114,6 +117,11 @@ def move(lab: Lab, market: CurieMarket, percent: int) -> None:
         market.aggregator.send("push", ahead * 10**decimals // WAD)
         step = 8_000 * WAD
         lab.curie.open(ARBITRAGEUR, market, step if percent > 0 else -step)
+
+
+def move_and_wait(lab: Lab, market: CurieMarket, percent: int) -> None:
+    """A move that the market's TWAPs have followed."""
+    move(lab, market, percent)
     lab.node.wait(1_000)
     lab.curie.open(ARBITRAGEUR, market, 10 * WAD)
     lab.node.wait(1_000)
@@ -195,8 +203,8 @@ def test_every_account_at_every_turn(lab: Lab, tmp_path: Path) -> None:
     lab.node.wait(6 * 3_600)
     withdraw_and_rearrange(lab)
     compare(lab, path)
-    move(lab, lab.curie.markets[0], -14)
-    move(lab, lab.curie.markets[1], 12)
+    move_and_wait(lab, lab.curie.markets[0], -14)
+    move_and_wait(lab, lab.curie.markets[1], 12)
     _, answer, *_ = lab.curie.weth_aggregator.call("latestRoundData")
     lab.curie.weth_aggregator.send("push", answer * 9 // 10)
     compare(lab, path)
@@ -210,7 +218,7 @@ def test_every_account_at_every_turn(lab: Lab, tmp_path: Path) -> None:
     closing = lab.curie.markets[2]
     closing.base.send("pause")
     lab.node.wait(3_600)
-    move(lab, lab.curie.markets[0], 4)
+    move_and_wait(lab, lab.curie.markets[0], 4)
     compare(lab, path)
     assert "CH_MNO" in {outcome for _, _, outcome in outcomes(path)}
     closing.base.send("close", spot(closing) * 11 // 10)
@@ -281,7 +289,7 @@ def liquidate_collateral(lab: Lab, path: Path) -> None:
 def test_a_crash_leaves_more_debt_than_the_insurance_fund_covers(lab: Lab, tmp_path: Path) -> None:
     """Accounts worth less than nothing: some can be liquidated, some not, as their rows say."""
     path = tmp_path / "a.duckdb"
-    move(lab, lab.curie.markets[0], -30)
+    move_and_wait(lab, lab.curie.markets[0], -30)
     compare(lab, path)
     worthless = "select count(*) from current_margin_accounts where equity_usd < 0"
     assert ask(path, worthless) >= [(3,)]
@@ -290,6 +298,56 @@ def test_a_crash_leaves_more_debt_than_the_insurance_fund_covers(lab: Lab, tmp_p
     compare(lab, path)
     settled = "select count(*) from position_events where kind = 'bad_debt'"
     assert ask(path, settled) > [(0,)]
+
+
+@pytest.mark.parametrize("lab", [5], indirect=True, ids=["seed 5"])
+@pytest.mark.parametrize("percent", [9, -9])
+def test_the_contract_changes_its_mind_at_every_price_that_the_oracle_can_reach(
+    lab: Lab, tmp_path: Path, percent: int
+) -> None:
+    """On both sides of each edge, to the last of 18 decimals: the market is still, the oracle not.
+
+    The newest answer is of the block itself: no TWAP of the index gives it any weight.
+    """
+    market = lab.curie.markets[1]
+    move(lab, market, percent)
+    market.aggregator.send("push", market.aggregator.call("latestRoundData")[1])
+    path = indexed(lab, tmp_path / "a.duckdb")
+    ((premium,),) = ask(
+        path,
+        "select (inputs->>'premium') from prices"
+        f" where source = 'contract' and token = '{market.base.address}'",
+    )
+    checked = 0
+    for trader, is_long, found, low, high in ask(
+        path,
+        "select account, side = 'long', coalesce(outputs->'liquidationPrice'->>'below',"
+        " outputs->'liquidationPrice'->>'above'), outputs->'markPriceRange'->>0,"
+        " outputs->'markPriceRange'->>1 from current_positions"
+        f" where market = '{market.base.address}' and liquidation_kind = 'flip'"
+        " and outputs->>'liquidate' in ('OK', 'CH_EAV') order by account",
+    ):
+        edge = int(found)
+        safe = edge + (1 if is_long else -1)
+        if int(low) < min(edge, safe) and max(edge, safe) < int(high):
+            assert simulated_at(lab, trader, market, edge - int(premium)) == "OK"
+            assert simulated_at(lab, trader, market, safe - int(premium)) == "CH_EAV"
+            checked += 1
+    assert checked >= 4
+
+
+def simulated_at(lab: Lab, trader: str, market: CurieMarket, answer: int) -> str:
+    """A liquidation with another newest answer of the market's oracle; nothing is mined."""
+    first = int.from_bytes(keccak(ANSWERS.to_bytes(32, "big")), "big")
+    newest = first + market.aggregator.call("latestRoundData")[0] - 1
+    override = {market.aggregator.address: {"stateDiff": {f"{newest:#066x}": f"{answer:#066x}"}}}
+    data = lab.house.data("liquidate", trader, market.base.address)
+    call = {"from": LIQUIDATOR, "to": lab.house.address, "data": data}
+    try:
+        lab.node.rpc("eth_call", call, "latest", override)
+    except RevertedError as error:
+        return str(error)
+    return "OK"
 
 
 @pytest.mark.parametrize("lab", [3], indirect=True, ids=["seed 3"])
