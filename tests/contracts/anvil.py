@@ -143,6 +143,7 @@ class Anvil:
     def transact(self, to: str | None, data: str, sender: str | None = None) -> dict[str, Any]:
         """One transaction in a block of its own, from the first account unless it is named."""
         sent = {"from": sender or self.accounts[0], "data": data, "gas": hex(GAS)}
+        sent["gasPrice"] = "0x0"
         sent |= {"to": to} if to else {}
         if to:
             self.rpc("eth_call", sent, "latest")

@@ -24,6 +24,13 @@ PINNED = {
         "5727dd8f08f3bf6dde4ec1d9832e87c43f9315ef824bff1ab18486bf51bc7af3"
     ),
     "@perp/contract@2.2.0": "41f2028bed072a176fabcc0ce55c9e254f38e726ef7f98b71af35e9dab247ecd",
+    "@perp/curie-contract@2.8.4": (
+        "7ac4ebe6fe8a30e48d490993b5a088d467e63a34999899257c09620b817f03aa"
+    ),
+    "@perp/perp-oracle-contract@0.6.7": (
+        "54ba76556b21e0d7f27c814377141ee396361118656a14b5fff381e283c50f5e"
+    ),
+    "@uniswap/v3-core@1.0.0": "b74cf691f3713a6d6add72d861b5678c7bf2609ad8a0f53730e544e8e92d9928",
     "solc@0.7.6": "1ec136bb6fc3737b5e86faa6ee25e2aa79d4f275d22ad59f49b211b8e10fe848",
 }
 COMPILE = """
