@@ -12,7 +12,7 @@ import pytest
 from analyzer.__main__ import main
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-GMX_V1_RECORDING = FIXTURES / "gmx_v1" / "recording.json.gz"
+GMX_V1_RECORDING = FIXTURES / "demo" / "gmx_v1.json.gz"
 
 
 @dataclass(frozen=True)

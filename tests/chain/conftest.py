@@ -13,7 +13,7 @@ from analyzer.chain.recording import RecordedChain
 from analyzer.evm import Call, LogFilter
 from tests.chain.server import Manners, RecordingServer
 
-RECORDING = Path(__file__).parents[2] / "fixtures" / "gmx_v1" / "recording.json.gz"
+RECORDING = Path(__file__).parents[2] / "fixtures" / "demo" / "gmx_v1.json.gz"
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 VAULT_A = "0xcf23ce2ffa1ddd9cc2b445ae6778c4dbd605a1a0"
 

@@ -21,7 +21,7 @@ from analyzer.rows import MarginAccounts, PositionEvents, Positions
 from analyzer.store import exact_json
 from tests.conftest import FIXTURES
 
-RECORDING = FIXTURES / "gmx_v1" / "recording.json.gz"
+RECORDING = FIXTURES / "demo" / "gmx_v1.json.gz"
 VECTORS = FIXTURES / "gmx_v1" / "vectors.json.gz"
 REAL_CASES = FIXTURES / "gmx_v1" / "real_cases.json"
 LOCAL_C, LOCAL_A = "local-c", "local-a"

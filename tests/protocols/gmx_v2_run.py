@@ -38,7 +38,7 @@ from analyzer.store import exact_json
 from tests.conftest import FIXTURES
 
 FOLDER = FIXTURES / "gmx_v2"
-RECORDINGS = ("2b", "2c")
+RECORDINGS = {"2b": FOLDER / "2b.json.gz", "2c": FIXTURES / "demo" / "gmx_v2.json.gz"}
 VECTORS = ("2b", "2b_accrual", "2c")
 EVENT_LOG_1 = "0x137a44067c8961cd7e1d876f4754a5a3a75989b4552f1843fc69c3b372def160"
 GROUPS = ("address", "uint256", "int256", "bool", "bytes32", "bytes", "string")
@@ -47,7 +47,9 @@ EVENT_DATA = "(" + ",".join(f"((string,{t})[],(string,{t}[])[])" for t in GROUPS
 
 def document(name: str) -> Any:
     """A fixture file."""
-    with gzip.open(FOLDER / f"{name}.json.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(
+        RECORDINGS.get(name, FOLDER / f"{name}.json.gz"), "rt", encoding="utf-8"
+    ) as file:
         return json.load(file)
 
 
@@ -105,7 +107,7 @@ class Run:
 
 @cache
 def _chain(name: str) -> RecordedChain:
-    return RecordedChain(FOLDER / f"{name}.json.gz")
+    return RecordedChain(RECORDINGS[name])
 
 
 def run_of(name: str, **changes) -> Run:

@@ -23,7 +23,7 @@ from analyzer.reads import drive
 from analyzer.rows import MarginAccounts, PositionEvents, Positions
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "perp_v1"
-RECORDING = FOLDER / "recording.json.gz"
+RECORDING = FOLDER.parent / "demo" / "perp_v1.json.gz"
 BLOCKS = (414, 469, 479, 481, 544, 550, 569, 580)
 LIQUIDATOR = "0x0ca3418ad90d784b8689c1b30f814fa4af8df708"
 VIEWER = "0x36c02da8a0983159322a80ffe9f24b1acff8b570"

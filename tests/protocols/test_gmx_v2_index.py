@@ -5,7 +5,7 @@ import json
 import duckdb
 import pytest
 
-from tests.protocols.gmx_v2_run import FOLDER, RECORDINGS, document
+from tests.protocols.gmx_v2_run import RECORDINGS, document
 
 SNAPSHOT = ("positions", "margin_accounts", "margin_legs", "markets", "tokens")
 OPEN = {"2b": 70, "2c": 78}
@@ -14,7 +14,7 @@ both_recordings = pytest.mark.parametrize("name", RECORDINGS)
 
 
 def recording(name):
-    return f"recording:{FOLDER / f'{name}.json.gz'}"
+    return f"recording:{RECORDINGS[name]}"
 
 
 def rows_of(database, table):

@@ -108,7 +108,7 @@ def test_every_recorded_reader_verdict_is_ours_at_its_own_prices(name):
     abi = load_abi("gmx_v2", "ReaderV2_2C" if name == "2c" else "ReaderV2_2B")
     function = abi.functions["isPositionLiquidatable"]
     compared = reverted = 0
-    for call in _load(FOLDER / f"{name}.json.gz")["calls"]:
+    for call in _load(RECORDINGS[name])["calls"]:
         if call["to"] != run.deployment.contracts["Reader"]:
             continue
         if not call["data"].startswith("0x" + function.selector.hex()):

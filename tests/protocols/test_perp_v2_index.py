@@ -26,7 +26,7 @@ from analyzer.store import derived
 from analyzer.store.database import open_for_reading
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "perp_v2"
-RECORDING = FIXTURES / "recording.json.gz"
+RECORDING = FIXTURES.parent / "demo" / "perp_v2.json.gz"
 BLOCKS = (1051, 1066, 1802)
 TABLES = (
     "positions", "margin_accounts", "margin_legs", "balances", "prices", "funding", "markets",

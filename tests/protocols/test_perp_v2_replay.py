@@ -28,7 +28,7 @@ TRADER, BASE, TOKEN = "0x" + "11" * 20, "0x" + "22" * 20, "0x" + "33" * 20
 
 @cache
 def recorded() -> tuple[Deployment, list[Log]]:
-    chain = RecordedChain(FIXTURES / "recording.json.gz")
+    chain = RecordedChain(FIXTURES.parent / "demo" / "perp_v2.json.gz")
     deployment = deployment_of(chain.deployments[0], "the recording")
     (batch,) = chain.logs(log_filters(deployment), deployment.start_block, 1802)
     return deployment, list(batch.logs)
