@@ -23,7 +23,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One event log. ``block_time`` is unset where the node does not put it into its logs."""
+    """One event log. ``block_time`` is filled in from the header where the node leaves it out."""
 
     block_number: int
     block_hash: str

@@ -37,8 +37,8 @@ def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
             f"{name[:80]!r} is not a name that can be resolved (letters a to z, digits and "
             "hyphens, as in name.eth): give the address instead"
         )
+    from analyzer.chain.dial import connect  # noqa: PLC0415  web3 takes a second to import
     from analyzer.chain.rpc import Rpc  # noqa: PLC0415  it is slow to import
-    from analyzer.chain.transport import connect  # noqa: PLC0415  web3 takes a second to import
 
     settings, label, what = settings or Settings(), host_label(url), f"the ENS name {name}"
     rpc = Rpc(connect(url, settings), Hider(url), settings, lambda _: None)

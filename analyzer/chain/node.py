@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from analyzer.chain import wire
+from analyzer.chain.dial import connect
 from analyzer.chain.failure import Kind, RpcFailure, sentence
 from analyzer.chain.headers import METHOD, header_in, headers
 from analyzer.chain.hiding import Hider, host_label
@@ -15,7 +16,7 @@ from analyzer.chain.logs import LogReader
 from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
-from analyzer.chain.transport import Transport, connect
+from analyzer.chain.transport import Transport
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
 from analyzer.reads import MalformedError

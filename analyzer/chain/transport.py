@@ -5,18 +5,14 @@ allowed methods are ours (``rpc.py``). No exception of theirs gets this far, sin
 attributes hold the URL.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from web3.types import RPCEndpoint
 
 from analyzer.chain.failure import Kind
-from analyzer.chain.settings import Settings
 
-NOISY_LOGGERS: Final = ("web3", "urllib3", "requests", "websockets", "asyncio")
 POSTED: Final = RPCEndpoint("")
 
 
@@ -61,19 +57,3 @@ class BytesOnly:
     def decode_rpc_response(raw_response: bytes) -> Any:
         """The response, undecoded."""
         return raw_response
-
-
-def connect(url: str, settings: Settings) -> Transport:
-    """The transport for an URL with a scheme, or for the path of an IPC socket."""
-    from analyzer.chain.over_http import HttpTransport  # noqa: PLC0415  they build on this module
-    from analyzer.chain.over_sockets import IpcTransport, WebSocketTransport  # noqa: PLC0415
-
-    for name in NOISY_LOGGERS:  # they write the URL into their records
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    match urlsplit(url).scheme.lower():
-        case "http" | "https":
-            return HttpTransport(url, settings)
-        case "ws" | "wss":
-            return WebSocketTransport(url, settings)
-        case _:
-            return IpcTransport(url.removeprefix("ipc:").removeprefix("file://"), settings)

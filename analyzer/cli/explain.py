@@ -156,6 +156,9 @@ def _print(one: Explained, *, first: bool) -> None:
         if meaning and len(text) + len(meaning) + 4 <= WIDTH:
             click.echo(f"{text}  # {meaning}")
             continue
-        click.echo(text)
+        first, *more = wrap(value, WIDTH - margin, break_long_words=False) or [value]
+        click.echo(f"  {line.name:<{margin - 2}}{first}")
+        for part in more:
+            click.echo(f"{'':<{margin}}{part}")
         for part in wrap(meaning, WIDTH - margin - 2):
             click.echo(f"{'':<{margin}}# {part}")

@@ -1,8 +1,8 @@
 """What is new, ongoing or resolved: findings compared with those of earlier runs.
 
 A finding is resolved when a run that looked for it no longer reports it. A run narrowed to some
-accounts or deployments says nothing about the others, and a run with other params nothing about
-what they left out.
+accounts or deployments says nothing about the others, and a run with other params or a limit
+nothing about what they left out.
 """
 
 import json
@@ -74,6 +74,7 @@ def compare(
         for finding in known
         if finding.id not in seen
         and finding.query in ran
+        and not ran[finding.query].is_cut
         and finding.params == ran[finding.query].params
         and filters.cover(finding.subject)
     )

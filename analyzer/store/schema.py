@@ -65,7 +65,7 @@ CURRENT: Final = """
 create or replace {temporary} view current_snapshots as
 select snapshots.*
 from snapshots
-where snapshots.complete and {until}
+where snapshots.complete
 qualify row_number() over (
     partition by snapshots.chain_id, snapshots.protocol, snapshots.deployment
     order by snapshots.block_number desc
@@ -117,10 +117,19 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
 
 
 def create_views(connection: DuckDBPyConnection, block: int | None = None) -> None:
-    """The ``current_`` views; with a block, temporary ones as of that block shadow them."""
+    """The ``current_`` views; with a block, temporary ones as of that block shadow them.
+
+    Later snapshots are shadowed with them: as of a block, they have not been taken.
+    """
     temporary = "" if block is None else "temporary"
-    until = "true" if block is None else f"snapshots.block_number <= {int(block)}"
-    connection.execute(CURRENT.format(temporary=temporary, until=until))
+    if block is not None:
+        (catalog,) = connection.execute("select current_database()").fetchall()[0]
+        name = '"' + catalog.replace('"', '""') + '".main.snapshots'
+        connection.execute(
+            "create or replace temporary view snapshots as"
+            f" select * from {name} where block_number <= {int(block)}"
+        )
+    connection.execute(CURRENT.format(temporary=temporary))
     for row_type, condition in CURRENT_VIEWS.items():
         connection.execute(
             VIEW.format(temporary=temporary, table=TABLES[row_type], condition=condition)

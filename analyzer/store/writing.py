@@ -16,6 +16,7 @@ CONTEXT: Final = Context(prec=80)
 DECIMAL_LIMIT: Final = 10**38
 BIGINT_LIMIT: Final = 2**63
 MICROSECONDS: Final = 1_000_000
+NOWHERE: Final = At(0, "", "", 0)
 
 
 class TooLargeError(Exception):
@@ -25,15 +26,17 @@ class TooLargeError(Exception):
 def write(connection: DuckDBPyConnection, rows: Iterable[Row]) -> None:
     """Append rows to their tables, and a ``data_quality`` row for each value that does not fit."""
     by_type: dict[type, list[Row]] = defaultdict(list)
-    for row in rows:
+    flat = list(rows)
+    for row in flat:
         by_type[type(row)].append(row)
     quarantined: list[DataQuality] = []
+    place = next((at for row in flat if (at := getattr(row, "at", None))), NOWHERE)
     for row_type, group in by_type.items():
         if row_type is not DataQuality:
-            quarantined += _append(connection, row_type, group)
+            quarantined += _append(connection, row_type, group, place)
     complaints = by_type.get(DataQuality, []) + quarantined
     if complaints:
-        _append(connection, DataQuality, complaints)
+        _append(connection, DataQuality, complaints, place)
 
 
 def insert(connection: DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
@@ -46,7 +49,7 @@ def insert(connection: DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
 
 
 def _append(
-    connection: DuckDBPyConnection, row_type: type, rows: Sequence[Row]
+    connection: DuckDBPyConnection, row_type: type, rows: Sequence[Row], place: At
 ) -> list[DataQuality]:
     table = TABLES[row_type]
     kinds = columns(row_type)
@@ -61,7 +64,7 @@ def _append(
                 values.append(None if cells[index] is None else convert(cells[index]))
             except TooLargeError:
                 values.append(None)
-                quarantined.append(_complaint(row, table, name, cells[index]))
+                quarantined.append(_complaint(row, table, name, cells[index], place))
         arrays[name] = pa.array(values, arrow_type)
     insert(connection, table, pa.table(arrays))
     return quarantined
@@ -78,8 +81,7 @@ def _spread(row: Row) -> list[Any]:
     return cells
 
 
-def _complaint(row: Row, table: str, column: str, value: Any) -> DataQuality:
-    at = getattr(row, "at", None) or At(getattr(row, "chain_id", 0), "", "", 0)
+def _complaint(row: Row, table: str, column: str, value: Any, place: At) -> DataQuality:
     subject = next(
         (
             str(getattr(row, name))
@@ -89,7 +91,7 @@ def _complaint(row: Row, table: str, column: str, value: Any) -> DataQuality:
         "",
     )
     return DataQuality(
-        at=at,
+        at=getattr(row, "at", place),
         log_index=getattr(row, "log_index", -1),
         kind="overflow",
         subject=f"{table}.{column} {subject}".strip(),

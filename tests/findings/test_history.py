@@ -175,3 +175,13 @@ def test_a_run_with_other_params_resolves_nothing(database):
     connection.execute("update positions set distance_bps = 501")
     assert check(within_bps="499") == ([], [])
     assert check() == ([], ["resolved"])
+
+
+def test_a_limited_run_does_not_resolve_what_it_cut_off(database):
+    connection = database(both(200, A, B))
+    query = load()["liquidatable"]
+    results, _ = compare(connection, [run(connection, query)])
+    record(connection, results[0].findings)
+    limited = run(connection, query, limit=1)
+    assert limited.is_cut
+    assert compare(connection, [limited])[1] == ()
