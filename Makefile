@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test packages lint format docs bench clean
 
 help:  ## Show this list.
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ $(READY): pyproject.toml
 demo: $(READY)  ## Index the shipped recorded chains, show findings, write exports.
 	$(BIN)/perpscope demo
 
-test: $(READY) lint  ## Everything that CI runs.
+test: $(READY) lint packages  ## Everything that CI runs.
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+packages: $(READY)  ## Fetch the published contracts and anvil that tests run: pinned and hashed.
+	$(BIN)/python -m tests.contracts.fetch
 
 lint: $(READY)  ## Style, types, layers, SQL.
 	$(BIN)/ruff check .

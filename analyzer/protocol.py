@@ -168,6 +168,11 @@ class Protocol:
     probe: Callable[[Deployment], Reads[Probe]]
     """First contact: raises ``AnalyzerError`` saying what was found if it is not this protocol."""
     log_filters: Callable[[Deployment], Sequence[LogFilter]]
+    recent_filters: Callable[[Deployment], Sequence[LogFilter]] | None = None
+    """Logs that a snapshot without history looks for in recent blocks, as executed prices are.
+
+    What ``replay`` makes of them is then the state that the snapshot is sent.
+    """
     replay: Callable[[Deployment, Sequence[Log], State], Sequence[Row]]
     """Logs in chain order, block-aligned, and the state before them, to rows (event tables)."""
     snapshot: Callable[[Deployment, Probe, SnapshotRequest], Reads[Snapshot]]

@@ -156,9 +156,9 @@ def _print(one: Explained, *, first: bool) -> None:
         if meaning and len(text) + len(meaning) + 4 <= WIDTH:
             click.echo(f"{text}  # {meaning}")
             continue
-        first, *more = wrap(value, WIDTH - margin, break_long_words=False) or [value]
-        click.echo(f"  {line.name:<{margin - 2}}{first}")
-        for part in more:
+        start, *rest = wrap(value, WIDTH - margin, break_long_words=False) or [value]
+        click.echo(f"  {line.name:<{margin - 2}}{start}")
+        for part in rest:
             click.echo(f"{'':<{margin}}{part}")
         for part in wrap(meaning, WIDTH - margin - 2):
             click.echo(f"{'':<{margin}}# {part}")

@@ -44,7 +44,7 @@ def _replay_streams(connection: DuckDBPyConnection, deployment: Deployment) -> N
 def _retake_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> None:
     for raw in raw_state.raw_snapshots(connection, deployment):
         answer = raw_state.stored_answers(connection, raw)
-        state = None
+        state = raw.recent
         if raw.with_logs:
             state = derived.state(connection, deployment, raw.block.number)
         taken = take(deployment, first_contact(deployment, answer), raw, state, answer)

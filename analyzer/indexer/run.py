@@ -10,6 +10,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.evm import Block
 from analyzer.indexer.history import follow_logs, needs_history
 from analyzer.indexer.plan import Plan, Progress, Silent, Source
+from analyzer.indexer.recent import recent_state
 from analyzer.indexer.snapshot import first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
@@ -64,9 +65,11 @@ def _index_one(
     probe = first_contact(deployment, transcript)
     with transaction(connection):
         remember(connection, deployment)
-    history = None
+    history, recent = None, None
     if needs_history(deployment, plan, source):
         history = follow_logs(chain, connection, deployment, plan, source, head, progress)
+    else:
+        recent = recent_state(chain, deployment, head, progress)
     progress.stage(deployment, f"reading state at block {head.number:,}")
     raw = raw_state.RawSnapshot(
         sequence=raw_state.next_sequence(connection),
@@ -78,8 +81,9 @@ def _index_one(
         source=source,
         with_logs=history is not None,
         prices=dict(plan.prices),
+        recent=recent,
     )
-    snapshot = take(deployment, probe, raw, history.state if history else None, transcript)
+    snapshot = take(deployment, probe, raw, history.state if history else recent, transcript)
     with transaction(connection):
         raw_state.store_snapshot(connection, deployment, raw, transcript.answers)
         derived.put_snapshot(connection, deployment, head.number, rows_of(deployment, snapshot))

@@ -14,7 +14,8 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.evm import NOT_READ, Answer, Block, Call, Request, Slot
-from analyzer.protocol import Deployment
+from analyzer.protocol import Deployment, State
+from analyzer.store import exact_json
 from analyzer.store.database import first
 from analyzer.store.writing import insert
 
@@ -35,6 +36,8 @@ class RawSnapshot:
     source: str
     with_logs: bool
     prices: dict[str, int]
+    recent: State | None = None
+    """What logs of recent blocks left behind, where a snapshot without history looked for it."""
 
 
 class Transcript:
@@ -81,7 +84,7 @@ def store_snapshot(
         )
     forget_snapshot(connection, deployment, snapshot.block.number)
     connection.execute(
-        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             snapshot.sequence,
             snapshot.chain_id,
@@ -96,6 +99,7 @@ def store_snapshot(
             snapshot.with_logs,
             json.dumps({asset: str(price) for asset, price in snapshot.prices.items()}),
             sorted(call_ids.values()),
+            None if snapshot.recent is None else exact_json.dump(snapshot.recent),
         ],
     )
 
@@ -133,7 +137,7 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
     """Every stored snapshot of a deployment, in the order in which they were taken."""
     rows = connection.execute(
         "select sequence, chain_id, protocol, deployment, block_number, block_hash, parent_hash,"
-        " block_time, accounts, source, with_logs, prices from raw_snapshots"
+        " block_time, accounts, source, with_logs, prices, recent from raw_snapshots"
         " where chain_id = ? and protocol = ? and deployment = ? order by sequence",
         [deployment.chain_id, deployment.protocol, deployment.name],
     ).fetchall()
@@ -148,10 +152,11 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
             source=source,
             with_logs=with_logs,
             prices={asset: int(price) for asset, price in json.loads(prices).items()},
+            recent=None if recent is None else exact_json.load(recent),
         )
         for (
             sequence, chain_id, protocol, name, number, block_hash, parent_hash, time,
-            accounts, source, with_logs, prices,
+            accounts, source, with_logs, prices, recent,
         ) in rows
     ]  # fmt: skip
 

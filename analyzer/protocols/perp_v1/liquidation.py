@@ -10,10 +10,8 @@ neighbouring reserves of which both were evaluated, inside a proven ``band``: on
 reserve liquidates, on its other side none does.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isqrt
-from typing import Final
 
 from analyzer.errors import Revert
 from analyzer.protocols.perp_v1.amm import (
@@ -25,15 +23,16 @@ from analyzer.protocols.perp_v1.amm import (
 )
 from analyzer.protocols.perp_v1.clearing_house import (
     Config,
+    PnlCalcOption,
     Position,
     get_funding_payment,
     get_margin_ratio,
     judge,
+    value_position,
 )
 from analyzer.protocols.perp_v1.decimals import ONE, mul_d
+from analyzer.protocols.perp_v1.search import bisect, boundary, gallop, holds
 from analyzer.units import BASIS_POINTS
-
-GALLOPS: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,10 @@ class _Curve:
         above = near + 1
         while not self.is_above(above):
             above *= 2
-        return _bisect(self.is_below, 0, above), _bisect(self.is_above, above, 0)
+        return (
+            boundary(self.is_below, near, 0, above),
+            boundary(self.is_above, near, above, 0),
+        )
 
 
 def _search(amm: Amm, position: Position, config: Config, curve: _Curve) -> LiquidationPrice:
@@ -160,27 +162,21 @@ def _search(amm: Amm, position: Position, config: Config, curve: _Curve) -> Liqu
         ratio = get_margin_ratio(held(amm, reserve), position).margin_ratio
         return ratio < config.maintenance_margin_ratio
 
-    def is_liquidatable(reserve: int) -> bool:
-        return judge(held(amm, reserve), position, config).is_liquidatable
-
     root = max(1, curve.root())
-    bad = _gallop(is_bad, root, towards)
-    safe = _gallop(lambda reserve: not _holds(is_bad, reserve), root, -towards)
-    if bad is None or safe is None:
+    bad = gallop(is_bad, root, towards)
+    if bad is None:
         return LiquidationPrice("never", reason="no reserves on the curve liquidate it")
-    reserve = _bisect(lambda x: _holds(is_bad, x), bad, safe)
+    safe = gallop(lambda reserve: not holds(is_bad, reserve), root, -towards)
+    if safe is None:
+        return LiquidationPrice("always", reason="all reserves on the curve liquidate it")
+    reserve = bisect(lambda x: holds(is_bad, x), bad, safe)
     at_edge = held(amm, reserve)
     try:
         is_mark = judge(at_edge, position, config).is_liquidatable
         oracle = None if is_mark else _oracle_edge(at_edge, position, config)
+        shielded = _shield(amm, position, config, reserve) if is_mark else None
     except Revert as revert:
         return LiquidationPrice("unknown", reason=f"reverted: {revert.reason}")
-    shielded = None
-    if is_mark:
-        beyond = _gallop(lambda x: not _holds(is_liquidatable, x), reserve, towards)
-        if beyond is not None:
-            last = _bisect(lambda x: not _holds(is_liquidatable, x), beyond, reserve)
-            shielded = get_spot_price(held(amm, last))
     edge = Edge(
         price=get_spot_price(at_edge),
         liquidatable_reserve=reserve,
@@ -202,36 +198,28 @@ def _oracle_edge(amm: Amm, position: Position, config: Config) -> int:
     def lets_go(oracle_price: int) -> bool:
         return judge(replace(amm, underlying_price=oracle_price), position, config).is_liquidatable
 
-    return _bisect(lets_go, get_spot_price(amm), get_underlying_price(amm))
+    mark, oracle = get_spot_price(amm), get_underlying_price(amm)
+    spread = amm.max_oracle_spread_ratio if mark < oracle else -amm.max_oracle_spread_ratio
+    guess = mark * ONE // (ONE - spread) if spread < ONE else oracle
+    return boundary(lets_go, guess, mark, oracle)
 
 
-def _holds(predicate: Callable[[int], bool], reserve: int) -> bool:
-    """A predicate of the contract; where the contract reverts, nothing is liquidated."""
-    try:
-        return predicate(reserve)
-    except Revert:
-        return False
+def _shield(amm: Amm, position: Position, config: Config, reserve: int) -> int | None:
+    """The first mark beyond the edge at which the over-spread rule protects again, if it does."""
+    oracle = get_underlying_price(amm)
+    at_oracle = value_position(amm, position, PnlCalcOption.ORACLE)
+    if at_oracle.margin_ratio < config.maintenance_margin_ratio:
+        return None
 
+    def protects(at: int) -> bool:
+        return not holds(lambda x: judge(held(amm, x), position, config).is_liquidatable, at)
 
-def _gallop(predicate: Callable[[int], bool], start: int, towards: int) -> int | None:
-    """The first point with the predicate in steps that double, or None if there is none."""
-    step, point = 1, start
-    for _ in range(GALLOPS):
-        if point >= 1 and _holds(predicate, point):
-            return point
-        point = start + towards * step
-        if point < 1:
-            return 1 if _holds(predicate, 1) else None
-        step *= 2
-    return None
-
-
-def _bisect(predicate: Callable[[int], bool], true: int, false: int) -> int:
-    """The point with the predicate whose neighbour towards ``false`` lacks it."""
-    while abs(true - false) > 1:
-        middle = (true + false) // 2
-        if predicate(middle):
-            true = middle
-        else:
-            false = middle
-    return true
+    towards = -1 if position.size > 0 else 1
+    limit = oracle * max(0, ONE + towards * amm.max_oracle_spread_ratio) // ONE
+    k = mul_d(amm.quote_asset_reserve, amm.base_asset_reserve)
+    guess = isqrt(limit * k)
+    start = min(guess, reserve) if towards < 0 else max(guess, reserve)
+    beyond = gallop(protects, start, towards)
+    if beyond is None:
+        return None
+    return get_spot_price(held(amm, boundary(protects, guess, beyond, reserve)))
