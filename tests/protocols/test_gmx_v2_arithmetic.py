@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import AnalyzerError, Revert
@@ -40,12 +40,14 @@ def test_exp2_constants_are_the_published_ones_at_both_ends():
 
 
 @given(st.integers(0, 120), st.integers(0, 60))
+@settings(deadline=None)
 def test_powers_of_two_are_exact(x, y):
     assert prb_math.log2(2**x * WEI) == x * WEI
     assert prb_math.exp2(y * WEI) == 2**y * WEI
 
 
 @given(st.integers(WEI, 10**34), st.integers(WEI, 22 * WEI // 10))
+@settings(deadline=None)
 def test_powers_are_within_their_precision_of_the_real_ones(x, y):
     with localcontext() as context:
         context.prec = 60
@@ -76,6 +78,7 @@ def test_exponents_ignore_values_under_one_and_pass_an_exponent_of_one():
 
 
 @given(st.integers(-(10**60), 10**60), st.integers(0, 10**40))
+@settings(deadline=None)
 def test_factors_truncate_toward_zero(value, factor):
     assert apply_factor(value, factor) == -apply_factor(-value, factor)
     assert abs(value) * factor - abs(apply_factor(value, factor)) * FLOAT_PRECISION >= 0
@@ -133,6 +136,7 @@ def test_releases_ask_for_their_own_words():
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**36), st.integers(0, 10**36))
+@settings(deadline=None)
 def test_pending_impact_is_taken_out_in_shares_rounded_against_the_account(pending, size, left):
     before = size + left
     share = proportional_pending_impact(pending, size, before)

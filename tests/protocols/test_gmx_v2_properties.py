@@ -197,6 +197,7 @@ def test_a_short_in_index_collateral_can_have_two_prices():
 
 
 @given(any_case)
+@settings(deadline=None)
 def test_a_long_and_a_short_of_the_same_size_have_opposite_pnl_where_nothing_is_capped(case):
     price = Price(case.prices.index.mid, case.prices.index.mid)
     prices = Prices(price, case.prices.long, case.prices.short)
@@ -224,6 +225,7 @@ def test_accumulators_never_fall(case, seconds):
 
 
 @given(any_case)
+@settings(deadline=None)
 def test_only_one_side_pays_funding(case):
     found = get_next_funding_amount_per_size(case.state, case.prices, case.time)
     payer = "long" if found.longs_pay_shorts else "short"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.protocols.gmx_v2.event_data import Decoder, decode_slowly, learn
@@ -61,6 +61,7 @@ def test_bulk_decoding_equals_eth_abi_on_every_recorded_log(name):
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_changed_byte_is_decoded_as_eth_abi_would_or_refused_by_both(data):
     log = increase()
     decoder = Decoder()
@@ -79,6 +80,7 @@ def test_a_changed_byte_is_decoded_as_eth_abi_would_or_refused_by_both(data):
 
 
 @given(st.binary(max_size=600))
+@settings(deadline=None)
 def test_random_bytes_are_malformed_and_nothing_worse(data):
     with pytest.raises(MalformedError):
         Decoder().decode(replace(increase(), data=data))

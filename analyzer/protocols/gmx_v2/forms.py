@@ -118,16 +118,18 @@ def _impact(basis: Basis, low: int, high: int) -> tuple[int, int]:
 
 
 def _error_bound(basis: Basis, prices: Prices) -> float:
-    """Floors of the fees, roundings of doubles, impact that no line follows; USD."""
+    """Floors of the fees, of the range's ends, roundings of doubles, impact off the line; USD."""
     closing, position = basis.closing, basis.closing.position
     floors = FLOORS * VALID_TO * _price(basis, prices) / USD
-    moved = position.size_in_tokens * prices.index.max * VALID_TO / USD
+    tokens = position.size_in_tokens + abs(position.pending_impact_amount)
+    moved = tokens * prices.index.max * VALID_TO / USD
     held = position.collateral_amount * _price(basis, prices) * VALID_TO / USD
     rounding = (position.size_in_usd / USD + moved + held) * EPSILON
+    ends = 2 * (tokens + position.collateral_amount) / USD
     power = closing.max_negative_impact_usd / USD if closing.impact is None else 0.0
     tiers = closing.position_fee_usd
     flag = abs(tiers[0] - tiers[1]) / USD if closing.impact is None else 0.0
-    return floors + rounding + power + flag
+    return floors + ends + rounding + power + flag
 
 
 def _whole(price: int, decimals: int) -> float:
