@@ -398,3 +398,54 @@ def test_explain_goes_from_balances_to_the_verdict(indexed: Path) -> None:
     assert lines["isLiquidatable"] == "True"
     assert int(lines["accountValue"]) < int(lines["marginRequirement"])
     assert lines["settlementBalance"] == str(account.inputs["settlementBalance"])
+
+
+HUGE = f"0x{2**256 - 1:064x}"
+ENDLESS_NAME = "0x" + f"{32:064x}{4096:064x}" + "e2808f41" * 1024
+
+
+@pytest.mark.parametrize(
+    ("contract", "function", "result", "reason"),
+    [
+        ("BaseToken", "getIndexPrice", HUGE, "reverts without a reason"),
+        ("BaseToken", "getIndexPrice", "0x", "an empty answer"),
+        ("BaseToken", "isOpen", HUGE, "malformed"),
+        ("UniswapV3Pool", "slot0", "0x" + "ff" * 224, "malformed"),
+        ("CollateralManager", "getPrice", HUGE, "reverts without a reason"),
+        ("CollateralManager", "getDebtThresholdByTrader", "0x", "an empty answer"),
+        ("ERC20", "decimals", f"0x{255:064x}", "claims 255 decimals"),
+        ("ERC20", "symbol", ENDLESS_NAME, None),
+        ("ChainlinkPriceFeedV3", "getLatestOrCachedPrice", "0x" + "ff" * 64, None),
+    ],
+)
+def test_hostile_answers_make_accounts_unknown_and_nothing_fail(
+    tmp_path: Path, contract: str, function: str, result: str, reason: str | None
+) -> None:
+    """Whatever a contract says, the run ends, and what rests on it is unknown with the reason."""
+    wanted = selector(contract, function)
+    vault = document()["deployments"][0]["contracts"]["Vault"]
+
+    def change(recording: dict[str, Any]) -> dict[str, Any]:
+        calls = [
+            {**{k: v for k, v in call.items() if k != "error"}, "result": result}
+            if call["data"].startswith(wanted) and call["to"] != vault
+            else call
+            for call in recording["calls"]
+        ]
+        return {**recording, "calls": calls}
+
+    path = tmp_path / "a.duckdb"
+    outcome = run(chain_with(tmp_path, change), path, block=1802)
+    assert outcome.error is None
+    assert outcome.accounts == len(snapshot_of(1802)["accounts"])
+    reasons = {r for (r,) in ask(path, "select distinct reason from margin_accounts") if r}
+    if reason is None:
+        assert outcome.unknown == 0
+        assert reasons == set()
+    else:
+        states = (
+            "select distinct state, collateral_state from margin_accounts where reason is not null"
+        )
+        assert reasons or reason == ""
+        assert all(reason in found for found in reasons)
+        assert all("unknown" in pair for pair in ask(path, states))

@@ -107,7 +107,7 @@ def get_total_collateral_value(margin: MarginAccount) -> int:
 def get_unrounded_account_value(margin: MarginAccount) -> int:
     """``Vault._getAccountValueAndTotalCollateralValue``, before any rounding; 18 decimals."""
     value = get_settlement_token_value(margin)
-    return value + get_non_settlement_token_value(margin)
+    return value + to_int256(get_non_settlement_token_value(margin))
 
 
 def get_vault_account_value(margin: MarginAccount) -> int:

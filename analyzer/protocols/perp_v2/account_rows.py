@@ -20,6 +20,7 @@ SAFE: Final = "safe"
 LIQUIDATABLE: Final = "liquidatable"
 UNKNOWN: Final = "unknown"
 CROSS: Final = "cross"
+NO_REASON: Final = "the contract reverts without a reason"
 
 
 def account_rows(at: At, got: Readings, trader: str) -> list[Row]:
@@ -89,7 +90,7 @@ def _account_row(
         state=state,
         state_stored=state,
         collateral_state=_state(outputs["vaultIsLiquidatable"]),
-        reason=failure.reason if failure else None,
+        reason=(failure.reason or NO_REASON) if failure else None,
         blocked_by=_blocked_by(outcomes) if state == LIQUIDATABLE else None,
         inputs=_inputs(got, margin.account),
         outputs={
@@ -111,7 +112,7 @@ def _blocked_by(outcomes: Mapping[str, str]) -> str | None:
     if not outcomes:
         return "there is no position to liquidate"
     refused = [
-        f"{market}: {outcome or 'reverts without a reason'}"
+        f"{market}: {outcome or NO_REASON}"
         for market, outcome in outcomes.items()
         if outcome != "OK" and not outcome.startswith(UNKNOWN)
     ]
@@ -159,7 +160,7 @@ def _unknown_rows(at: At, got: Readings, trader: str, reason: str) -> list[Row]:
         state=UNKNOWN,
         state_stored=UNKNOWN,
         collateral_state=UNKNOWN,
-        reason=reason,
+        reason=reason or NO_REASON,
         blocked_by=None,
         inputs={}
         if held is None

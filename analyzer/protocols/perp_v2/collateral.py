@@ -3,7 +3,7 @@
 from typing import Final
 
 from analyzer.errors import Revert
-from analyzer.protocols.perp_v2.perp_math import convert_token_decimals, to_uint256
+from analyzer.protocols.perp_v2.perp_math import convert_token_decimals, full_mul_div, to_uint256
 from analyzer.protocols.perp_v2.state import Collateral, known
 from analyzer.units import ceil_div
 
@@ -19,8 +19,8 @@ def get_settlement_by_collateral(collateral: Collateral, amount: int, price: int
     """``Vault._getSettlementByCollateral``: 18 decimals; rounds in the order of the decimals."""
     unit = int(10**collateral.price_feed_decimals)
     if collateral.decimals > INSIDE_DECIMALS:
-        return convert_token_decimals(amount * price // unit, collateral.decimals, 18)
-    return convert_token_decimals(amount, collateral.decimals, 18) * price // unit
+        return convert_token_decimals(full_mul_div(amount, price, unit), collateral.decimals, 18)
+    return full_mul_div(convert_token_decimals(amount, collateral.decimals, 18), price, unit)
 
 
 def get_collateral_by_settlement(collateral: Collateral, amount: int, price: int) -> int:

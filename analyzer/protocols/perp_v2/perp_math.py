@@ -6,7 +6,7 @@ Quantities are X96 (times 2**96), X10_18 (18 decimals) or in the settlement toke
 from typing import Final
 
 from analyzer.errors import Revert
-from analyzer.units import INT256_MAX, UINT256_MAX, sdiv
+from analyzer.units import INT256_MAX, UINT256_MAX, checked_mul
 
 Q96: Final = 2**96
 Q128: Final = 2**128
@@ -15,26 +15,28 @@ RATIO: Final = 10**6
 """Ratios are ``uint24`` in millionths."""
 
 
+def full_mul_div(a: int, b: int, denominator: int) -> int:
+    """``FullMath.mulDiv`` of unsigned integers; reverts without a reason where it does not fit."""
+    if denominator == 0 or a * b // denominator > UINT256_MAX:
+        raise Revert("")
+    return a * b // denominator
+
+
 def mul_div(a: int, b: int, denominator: int) -> int:
     """``PerpMath.mulDiv`` for int256: truncates toward zero; reverts where it does not fit."""
-    if denominator == 0:
-        raise Revert("")
-    result = sdiv(a * b, denominator)
-    if abs(result) > UINT256_MAX:
-        raise Revert("")
-    return to_int256(result)
+    result = to_int256(full_mul_div(abs(a), abs(b), denominator))
+    return -result if (a < 0) != (b < 0) else result
 
 
 def mul_ratio(value: int, ratio: int) -> int:
     """``PerpMath.mulRatio``: the share of a value, truncated toward zero."""
-    return sdiv(value * ratio, RATIO)
+    share = full_mul_div(abs(value), ratio, RATIO)
+    return -share if value < 0 else share
 
 
 def div_ratio(value: int, ratio: int) -> int:
     """``PerpMath.divRatio`` of an unsigned value."""
-    if ratio == 0:
-        raise Revert("")
-    return value * RATIO // ratio
+    return full_mul_div(value, RATIO, ratio)
 
 
 def to_int256(value: int) -> int:
@@ -77,22 +79,22 @@ def convert_token_decimals(amount: int, from_decimals: int, to_decimals: int) ->
     """``SettlementTokenMath.convertTokenDecimals`` of an unsigned amount."""
     if from_decimals > to_decimals:
         return amount // int(10 ** (from_decimals - to_decimals))
-    return amount * int(10 ** (to_decimals - from_decimals))
+    return checked_mul(amount, int(10 ** (to_decimals - from_decimals)))
 
 
 def format_sqrt_price_x96_to_price_x96(sqrt_price_x96: int) -> int:
     """``PerpMath.formatSqrtPriceX96ToPriceX96``: quote per base."""
-    return sqrt_price_x96 * sqrt_price_x96 // Q96
+    return full_mul_div(sqrt_price_x96, sqrt_price_x96, Q96)
 
 
 def format_x96_to_x10_18(value_x96: int) -> int:
     """``PerpMath.formatX96ToX10_18``."""
-    return value_x96 * WAD // Q96
+    return full_mul_div(value_x96, WAD, Q96)
 
 
 def format_x10_18_to_x96(value: int) -> int:
     """``PerpMath.formatX10_18ToX96``."""
-    return value * Q96 // WAD
+    return full_mul_div(value, Q96, WAD)
 
 
 def find_median_of_three(a: int, b: int, c: int) -> int:
