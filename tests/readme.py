@@ -68,7 +68,8 @@ def explain() -> str:
     """One position's arithmetic, line by line."""
     with demo_folder() as (folder, _):
         db = str(folder / "demo.duckdb")
-        found = run("check", "near_liquidation", "--db", db, "--format", "jsonl").splitlines()
+        scope = ("--db", db, "--protocol", "gmx_v1", "--format", "jsonl")
+        found = run("check", "near_liquidation", *scope).splitlines()
         identifier = json.loads(found[0])["id"]
         lines = run("explain", identifier, "--db", db).splitlines()
         arithmetic = lines[lines.index("") + 1 :]

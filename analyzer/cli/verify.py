@@ -8,7 +8,7 @@ import click
 
 from analyzer.cli.config import Config
 from analyzer.cli.connect import connect, settings_of
-from analyzer.cli.options import db_option, node_options
+from analyzer.cli.options import block_option, db_option, node_options
 from analyzer.indexer.verify import Verified, verify_database, verify_vectors
 
 SHOWN_DIFFERENCES = 20
@@ -20,6 +20,7 @@ SHOWN_DIFFERENCES = 20
 @click.option("--protocol", multiple=True, metavar="NAME", help="Repeatable.")
 @click.option("--deployment", multiple=True, metavar="NAME", help="Repeatable.")
 @click.option("--chain", type=int, metavar="ID", help="The chain's id.")
+@block_option
 @click.option(
     "--vectors",
     multiple=True,
@@ -37,6 +38,7 @@ def verify(
     protocol: Sequence[str],
     deployment: Sequence[str],
     chain: int | None,
+    block: int | None,
     vectors: Sequence[Path],
     more: Sequence[Path],
     format_name: str | None,
@@ -59,7 +61,7 @@ def verify(
     else:
         opened = connect(rpc_url, chain, settings_of(node))
         try:
-            verified = verify_database(opened, db, protocol, deployment)
+            verified = verify_database(opened, db, protocol, deployment, block)
         finally:
             opened.close()
     if format_name == "json":

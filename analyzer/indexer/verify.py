@@ -16,6 +16,7 @@ from analyzer.reads import drive
 from analyzer.store import derived
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
+from analyzer.store.schema import create_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,21 @@ class Verified:
 
 
 def verify_database(
-    chain: Chain, path: Path, protocol_names: Sequence[str] = (), names: Sequence[str] = ()
+    chain: Chain,
+    path: Path,
+    protocol_names: Sequence[str] = (),
+    names: Sequence[str] = (),
+    block: int | None = None,
 ) -> list[Verified]:
     """The newest snapshots on this chain against the contracts at their blocks.
 
-    ``protocol_names`` and ``names`` (of deployments) narrow what is verified.
+    ``protocol_names`` and ``names`` (of deployments) narrow what is verified; with ``block``, the
+    newest snapshots at or below it are.
     """
     chain_id = chain.chain_id()
     with open_for_reading(path) as connection:
+        if block is not None:
+            create_views(connection, block)
         known = {(d.chain_id, d.protocol, d.name): d for d in remembered(connection)}
         stored = [
             (known[s.chain_id, s.protocol, s.deployment], s, derived.accounts(connection, s))
@@ -65,22 +73,22 @@ def verify_database(
         ]
     verified: list[Verified] = []
     for deployment, snapshot, accounts in stored:
-        block = chain.block(snapshot.block_number)
-        if block.hash != snapshot.block_hash:
+        at = chain.block(snapshot.block_number)
+        if at.hash != snapshot.block_hash:
             raise AnalyzerError(
-                f"block {block.number} of {deployment.name} is not the block that was indexed "
+                f"block {at.number} of {deployment.name} is not the block that was indexed "
                 f"({snapshot.block_hash}): the chain was reorganised, run `perpscope index` again"
             )
         comparison = drive(
-            protocols()[deployment.protocol].verify(deployment, block, accounts),
-            lambda requests, block=block: chain.answer(requests, block),  # type: ignore[misc]
+            protocols()[deployment.protocol].verify(deployment, at, accounts),
+            lambda requests, at=at: chain.answer(requests, at),  # type: ignore[misc]
         )
         verified.append(
             Verified(
                 deployment.protocol,
                 comparison,
                 deployment=deployment.name,
-                block_number=block.number,
+                block_number=at.number,
             )
         )
     return verified

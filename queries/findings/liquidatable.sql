@@ -17,7 +17,7 @@ margin_id        = "The margin account: a position (isolated margin) or the acco
 kind             = "Kind of margin account."
 liquidation      = "What can be liquidated: `margin`, `collateral` or `margin and collateral`."
 positions        = "Its open positions, by asset and side; for an asset that is not mapped by the market's own name."
-size_usd         = "Sum of the sizes of its positions in USD; null if one is unknown or 1e12 and over."
+size_usd         = "Sum of the sizes of its positions in USD; 0 without any, null if one is unknown or 1e12 and over."
 equity_usd       = "What the margin rule counts as the account's value, in USD."
 requirement_usd  = "What the margin rule requires, in USD."
 buffer_usd       = "Equity less requirement in USD; negative where the account falls short."
@@ -79,7 +79,7 @@ select
         else 'margin and collateral'
     end as liquidation,
     held.positions,
-    held.size_usd,
+    case when held.margin_id is null then 0 else held.size_usd end as size_usd,
     margin.equity_usd,
     margin.requirement_usd,
     margin.buffer_usd,
@@ -98,7 +98,7 @@ left join open_positions as held
         and margin.deployment = held.deployment
         and margin.margin_id = held.margin_id
 order by
-    held.size_usd desc nulls first,
+    size_usd desc nulls first,
     margin.chain_id asc,
     margin.protocol asc,
     margin.deployment asc,

@@ -5,7 +5,7 @@ summary  = "Open positions that a price move of a few per cent makes liquidatabl
 advice   = "Add collateral or reduce size; `perpscope explain ID` shows where the price comes from."
 grain    = "one row per open position that is not yet liquidatable"
 identity = ["chain_id", "protocol", "deployment", "position_id"]
-table    = ["account", "market_side", "size_usd", "price", "liquidation_price", "distance_bps"]
+table    = ["account", "market_side", "size_usd", "liquidation_price", "distance_bps"]
 
 [params]
 within_bps = { type = "int", default = 500, help = "Report positions at most this far from liquidation, in basis points of the price." }

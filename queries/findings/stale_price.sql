@@ -5,7 +5,7 @@ summary  = "Price sources whose newest observation was older, at the snapshot's 
 advice   = "Do not rely on liquidation prices of positions that hang on it; compare with an independent source before adding risk."
 grain    = "one row per price and source"
 identity = ["chain_id", "protocol", "deployment", "price_id", "source"]
-table    = ["deployment", "priced", "source", "price_min", "age_seconds", "max_age", "positions_usd"]
+table    = ["deployment", "priced", "source", "age_seconds", "max_age", "positions_usd"]
 
 [params]
 default_max_age = { type = "int", default = 90000, help = "Age in seconds above which a price is stale where its source states no limit; 90000 is a daily heartbeat and an hour." }

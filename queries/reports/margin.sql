@@ -1,6 +1,6 @@
 /* ---
 title    = "Margin accounts"
-summary  = "Every margin account with its equity, its requirement and the contract's verdict: first those without a figure, then the least covered."
+summary  = "Every margin account with its equity, its requirement and the contract's verdict: first those without a figure, then the least covered; last those of which nothing is required."
 advice   = "`perpscope explain` with a margin account's id shows the arithmetic."
 grain    = "one row per margin account"
 identity = ["chain_id", "protocol", "deployment", "margin_id"]
@@ -59,4 +59,11 @@ select
     inputs,
     outputs
 from covered
-order by coverage_bps nulls first, chain_id, protocol, deployment, margin_id
+order by
+    equity_usd is null or requirement_usd is null desc,
+    case when requirement_usd = 0 and equity_usd < 0 then -1000000000 else coverage_bps end
+        asc nulls last,
+    chain_id asc,
+    protocol asc,
+    deployment asc,
+    margin_id asc

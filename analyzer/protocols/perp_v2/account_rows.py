@@ -68,6 +68,21 @@ def balance_rows(at: At, got: Readings, trader: str) -> list[Row]:
     ]
 
 
+def insurance_fund_row(at: At, got: Readings, fund: str) -> Balances:
+    """What stands behind bad debt: ``InsuranceFund.getInsuranceFundCapacity``, computed.
+
+    The fund's account in the vault and what it holds of the settlement token itself.
+    """
+    capacity = attempt(get_insurance_fund_capacity, got.system, got.liquidator)
+    decimals = got.system.config.settlement_decimals
+    return Balances(
+        at=at,
+        account=fund,
+        token=got.settlement_token,
+        amount=None if isinstance(capacity, Failed) else to_e18(capacity, decimals),
+    )
+
+
 def _account_row(
     at: At,
     got: Readings,

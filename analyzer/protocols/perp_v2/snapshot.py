@@ -3,7 +3,7 @@
 from typing import Final
 
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
-from analyzer.protocols.perp_v2.account_rows import account_rows, balance_rows
+from analyzer.protocols.perp_v2.account_rows import account_rows, insurance_fund_row
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
 from analyzer.protocols.perp_v2.market_rows import collateral_rows, market_rows
 from analyzer.protocols.perp_v2.reading import Readings, read_snapshot
@@ -20,7 +20,7 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
     rows: list[Row] = []
     for trader in sorted(got.accounts):
         rows += account_rows(at, got, trader)
-    rows += balance_rows(at, got, deployment.contracts["InsuranceFund"])
+    rows.append(insurance_fund_row(at, got, deployment.contracts["InsuranceFund"]))
     positions = [row for row in rows if isinstance(row, Positions)]
     is_whole = not request.accounts
     for base_token in sorted(got.system.markets):
