@@ -164,6 +164,8 @@ class Protocol:
     """Options that a deployment may set, with their allowed values (empty: any)."""
     needs_logs: bool = False
     """Whether all positions can only be found through logs."""
+    takes_prices: bool = False
+    """Whether a user's own prices can stand in for the protocol's: its keepers' are off chain."""
 
     probe: Callable[[Deployment], Reads[Probe]]
     """First contact: raises ``AnalyzerError`` saying what was found if it is not this protocol."""

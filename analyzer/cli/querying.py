@@ -114,7 +114,7 @@ def say_where(connection: DuckDBPyConnection, filters: Filters) -> None:
         scope = "all accounts" if snapshot.scope == "all" else f"{accounts} account(s)"
         click.echo(
             f"{snapshot.protocol} {snapshot.deployment}: block {snapshot.block_number:,} of chain "
-            f"{snapshot.chain_id}, {time}, {scope}",
+            f"{snapshot.chain_id}, {time}, {scope}, prices: {snapshot.price_basis}",
             err=True,
         )
 

@@ -11,9 +11,10 @@ from analyzer.evm import Block
 from analyzer.indexer.history import follow_logs, needs_history
 from analyzer.indexer.plan import Plan, Progress, Silent, Source
 from analyzer.indexer.recent import recent_state
-from analyzer.indexer.snapshot import first_contact, rows_of, take
+from analyzer.indexer.snapshot import Taken, first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
+from analyzer.rows import Tokens
 from analyzer.store import derived, raw_state
 from analyzer.store.database import open_for_writing, transaction
 from analyzer.store.deployments import remember
@@ -38,6 +39,10 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
 
     Raises ``AnalyzerError`` where nothing can be done at all: no chain, no head, no database.
     """
+    if plan.prices and not any(protocols()[d.protocol].takes_prices for d in plan.deployments):
+        raise AnalyzerError(
+            "--price has no effect here: these protocols liquidate at prices that stand on chain"
+        )
     head = chain.block(plan.block)
     outcomes: list[Outcome] = []
     with open_for_writing(path) as connection:
@@ -84,6 +89,7 @@ def _index_one(
         recent=recent,
     )
     snapshot = take(deployment, probe, raw, history.state if history else recent, transcript)
+    _refuse_unused_prices(deployment, plan, snapshot)
     with transaction(connection):
         raw_state.store_snapshot(connection, deployment, raw, transcript.answers)
         derived.put_snapshot(connection, deployment, head.number, rows_of(deployment, snapshot))
@@ -97,6 +103,19 @@ def _index_one(
         history.logs if history else 0,
         snapshot.result.complete,
     )
+
+
+def _refuse_unused_prices(deployment: Deployment, plan: Plan, snapshot: Taken) -> None:
+    """A price that changes nothing would look as if it had been taken into account."""
+    tokens = [row for row in snapshot.result.rows if isinstance(row, Tokens)]
+    assets = {row.asset for row in tokens if row.asset}
+    known = assets | {row.token for row in tokens}
+    for name in plan.prices if protocols()[deployment.protocol].takes_prices else ():
+        if name not in known:
+            raise AnalyzerError(
+                f"--price {name} is the price of no token of {deployment.name}: name the token's "
+                f"address or one of the assets {', '.join(sorted(assets)) or '(none is known)'}"
+            )
 
 
 def _source(chain: Chain, deployment: Deployment, plan: Plan) -> Source:

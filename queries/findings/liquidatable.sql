@@ -16,7 +16,7 @@ account          = "Owner of the margin account."
 margin_id        = "The margin account: a position (isolated margin) or the account (cross margin)."
 kind             = "Kind of margin account."
 liquidation      = "What can be liquidated: `margin`, `collateral` or `margin and collateral`."
-positions        = "Its open positions, by asset and side; for an asset that is not mapped by the market's own name."
+positions        = "Its open positions, by side and asset; for an asset that is not mapped by the market's own name."
 size_usd         = "Sum of the sizes of its positions in USD; 0 without any, null if one is unknown or 1e12 and over."
 equity_usd       = "What the margin rule counts as the account's value, in USD."
 requirement_usd  = "What the margin rule requires, in USD."
@@ -42,7 +42,7 @@ open_positions as (
         held.deployment,
         held.margin_id,
         string_agg(
-            coalesce(held.asset, nullif(market.name, ''), held.market) || ' ' || held.side, ', '
+            held.side || ' ' || coalesce(held.asset, nullif(market.name, ''), held.market), ', '
             order by held.asset, market.name, held.market, held.side, held.position_id
         ) as positions,
         case

@@ -16,7 +16,7 @@ protocol          = "Protocol of the deployment."
 deployment        = "Deployment that holds the position."
 block_number      = "Block of the snapshot."
 account           = "Owner of the position."
-market_side       = "Its asset and side; for an asset that is not mapped the market's own name."
+market_side       = "Its side and asset; for an asset that is not mapped the market's own name."
 position_id       = "The position, by the contract's own key where it has one."
 margin_id         = "The margin account of the position."
 market            = "Market of the position."
@@ -48,7 +48,7 @@ select
     near.deployment,
     near.block_number,
     near.account,
-    coalesce(near.asset, nullif(market.name, ''), near.market) || ' ' || near.side as market_side,
+    near.side || ' ' || coalesce(near.asset, nullif(market.name, ''), near.market) as market_side,
     near.position_id,
     near.margin_id,
     near.market,

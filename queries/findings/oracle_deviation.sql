@@ -10,14 +10,14 @@ table    = ["deployment", "priced", "kind", "source", "deviation_bps", "limit_bp
 [params]
 deviation_bps     = { type = "int", default = 100, help = "Report sources that differ by at least this, in basis points; a difference over the protocol's own limit is always reported." }
 spread_bps        = { type = "int", default = 100, help = "Report a used price whose upper price is at least this over the lower, in basis points." }
-reference_sources = { type = "text", default = "primary,reference,oracle,index,chainlink,pyth", help = "Sources that the others are compared with, separated by commas; of those that name a price the first counts." }
+reference_sources = { type = "text", default = "primary,reference,chainlink,pyth", help = "Sources that the others are compared with, separated by commas; of those that name a price the first counts. A mark that a market makes itself is compared with its index by `mark_index_gap`." }
 
 [columns]
 chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
 deployment        = "Deployment that the price was read for."
 block_number      = "Block of the snapshot."
-priced            = "The asset; for a token that is not mapped the symbol that it claims."
+priced            = "The asset; for a token that is not mapped the symbol that it claims, else its market's name."
 price_id          = "The price."
 token             = "Token that is priced."
 asset             = "Canonical asset of the token."
@@ -230,7 +230,8 @@ select
     price.protocol,
     price.deployment,
     price.block_number,
-    coalesce(price.asset, nullif(token.symbol, ''), price.token) as priced,
+    coalesce(price.asset, nullif(token.symbol, ''), nullif(market.name, ''), price.token)
+        as priced,
     price.price_id,
     price.token,
     price.asset,
@@ -259,6 +260,12 @@ left join tokens as token
     on
         price.chain_id = token.chain_id
         and price.token = token.token
+left join current_markets as market
+    on
+        price.chain_id = market.chain_id
+        and price.protocol = market.protocol
+        and price.deployment = market.deployment
+        and price.token = market.market
 order by
     price.kind asc,
     price.measured_bps desc nulls first,

@@ -15,7 +15,7 @@ chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
 deployment        = "Deployment that the price was read for."
 block_number      = "Block of the snapshot."
-priced            = "The asset; for a token that is not mapped the symbol that it claims."
+priced            = "The asset; for a token that is not mapped the symbol that it claims, else its market's name."
 price_id          = "The price."
 token             = "Token that is priced."
 asset             = "Canonical asset of the token."
@@ -132,7 +132,8 @@ select
     stale.protocol,
     stale.deployment,
     stale.block_number,
-    coalesce(stale.asset, nullif(token.symbol, ''), stale.token) as priced,
+    coalesce(stale.asset, nullif(token.symbol, ''), nullif(market.name, ''), stale.token)
+        as priced,
     stale.price_id,
     stale.token,
     stale.asset,
@@ -159,6 +160,12 @@ left join tokens as token
     on
         stale.chain_id = token.chain_id
         and stale.token = token.token
+left join current_markets as market
+    on
+        stale.chain_id = market.chain_id
+        and stale.protocol = market.protocol
+        and stale.deployment = market.deployment
+        and stale.token = market.market
 order by
     stale.is_used desc,
     exposure.positions_usd desc nulls last,

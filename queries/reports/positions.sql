@@ -4,7 +4,7 @@ summary  = "Every open position of each deployment's newest complete snapshot, t
 advice   = "Narrow it with `--account`, `--protocol`, `--deployment` or `--chain`."
 grain    = "one row per open position"
 identity = ["chain_id", "protocol", "deployment", "position_id"]
-table    = ["account", "market_side", "size_usd", "price", "liquidation_price", "distance_bps", "state"]
+table    = ["account", "market_side", "size_usd", "liquidation_price", "distance_bps", "state"]
 
 [columns]
 chain_id            = "Chain of the deployment."
@@ -12,7 +12,7 @@ protocol            = "Protocol of the deployment."
 deployment          = "Deployment that holds the position."
 block_number        = "Block of the snapshot."
 account             = "Owner of the position."
-market_side         = "Its asset and side; for an asset that is not mapped the market's own name."
+market_side         = "Its side and asset; for an asset that is not mapped the market's own name."
 position_id         = "The position, by the contract's own key where it has one."
 margin_id           = "The margin account of the position."
 market              = "Market of the position."
@@ -45,7 +45,7 @@ select
     held.deployment,
     held.block_number,
     held.account,
-    coalesce(held.asset, nullif(market.name, ''), held.market) || ' ' || held.side as market_side,
+    held.side || ' ' || coalesce(held.asset, nullif(market.name, ''), held.market) as market_side,
     held.position_id,
     held.margin_id,
     held.market,

@@ -11,7 +11,7 @@ chain_id            = "Chain of the deployment."
 protocol            = "Protocol of the deployment."
 deployment          = "Deployment that the price was read for."
 block_number        = "Block of the snapshot."
-priced              = "The asset; for a token that is not mapped the symbol that it claims."
+priced              = "The asset; for a token that is not mapped the symbol that it claims, else its market's name."
 price_id            = "The price."
 token               = "Token that is priced."
 asset               = "Canonical asset of the token; null for a token that is not mapped."
@@ -32,7 +32,8 @@ select
     price.protocol,
     price.deployment,
     price.block_number,
-    coalesce(price.asset, nullif(token.symbol, ''), price.token) as priced,
+    coalesce(price.asset, nullif(token.symbol, ''), nullif(market.name, ''), price.token)
+        as priced,
     price.price_id,
     price.token,
     price.asset,
@@ -68,6 +69,12 @@ left join tokens as token
     on
         price.chain_id = token.chain_id
         and price.token = token.token
+left join current_markets as market
+    on
+        price.chain_id = market.chain_id
+        and price.protocol = market.protocol
+        and price.deployment = market.deployment
+        and price.token = market.market
 order by
     price.asset asc nulls last,
     price.chain_id asc,

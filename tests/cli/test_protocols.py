@@ -35,6 +35,27 @@ def test_a_recorded_chain_goes_the_whole_way(perpscope, tmp_path, name):
     assert perpscope("check", "--db", "t.duckdb").code == 1
 
 
+WNT = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
+
+
+def test_a_users_own_price_decides_where_prices_are_not_on_chain(perpscope):
+    url = f"recording:{DEMO['gmx_v2']}"
+    shown = []
+    for prices in ([], ["--price", f"{WNT}=1000"]):
+        assert perpscope("index", "--rpc-url", url, *prices).code == 0
+        rows = map(json.loads, perpscope("show", "margin").out.splitlines())
+        shown.append(sum(row["state"] == "liquidatable" for row in rows))
+    assert shown[1] > 2 * shown[0]
+    assert "given by the user" in perpscope("show", "positions").err
+
+
+@pytest.mark.parametrize(("name", "price"), [("gmx_v2", "WETH"), ("gmx_v1", "ETH")])
+def test_a_price_that_would_change_nothing_is_refused(perpscope, name, price):
+    ran = perpscope("index", "--rpc-url", f"recording:{DEMO[name]}", "--price", f"{price}=3000")
+    assert ran.code == 2
+    assert f"--price {price} is the price of no token" in ran.err or "no effect" in ran.err
+
+
 def test_an_earlier_snapshot_is_verified_at_its_own_block(perpscope):
     url = f"recording:{DEMO['perp_v2']}"
     for block in ("1802", "1051"):

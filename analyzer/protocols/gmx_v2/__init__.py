@@ -18,6 +18,7 @@ from analyzer.protocols.gmx_v2.vectors import verify_vectors
 from analyzer.protocols.gmx_v2.verify import verify
 
 PROTOCOL = Protocol(
+    takes_prices=True,
     name=NAME,
     title="GMX v2",
     deployments=deployments,
