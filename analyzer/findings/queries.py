@@ -7,7 +7,7 @@ from typing import Final
 
 from analyzer.errors import AnalyzerError
 from analyzer.findings.front_matter import parse
-from analyzer.findings.model import Query
+from analyzer.findings.model import SEVERITIES, Query
 from analyzer.resources import resource
 
 SUFFIX: Final = ".sql"
@@ -16,9 +16,9 @@ REPORTS: Final = "reports"
 
 
 def load(extra: Iterable[Path] = ()) -> dict[str, Query]:
-    """Every query by name: findings and reports that are shipped, then those in ``extra`` folders.
+    """Every query by name, shipped or in ``extra`` folders: the most severe findings first.
 
-    A user's folder holds its files directly or under ``findings`` and ``reports``. Raises
+    Reports follow the findings. A user's folder holds its files directly or under ``findings`` and ``reports``. Raises
     ``AnalyzerError`` for a file that breaks the contract and for a name that is taken.
     """
     queries: dict[str, Query] = {}
@@ -29,7 +29,11 @@ def load(extra: Iterable[Path] = ()) -> dict[str, Query]:
                 "rename the file"
             )
         queries[query.name] = query
-    return queries
+    return dict(sorted(queries.items(), key=lambda item: _rank(item[1])))
+
+
+def _rank(query: Query) -> int:
+    return -SEVERITIES.index(query.severity) if query.severity else 1
 
 
 def _all(extra: Iterable[Path]) -> Iterator[Query]:

@@ -1,8 +1,8 @@
 /* ---
 title    = "Bad debt"
 severity = "high"
-summary  = "Margin accounts that are worth less than nothing: what they owe and cannot pay, and whether the insurance fund of their deployment covers the sum of it."
-advice   = "Where the fund does not cover the sum, the rest falls on the other side of the market: take out what can be withdrawn, and do not count on unrealised profit."
+summary  = "Margin accounts that are worth less than nothing: what they owe and cannot pay, and whether the insurance fund of their deployment covers the sum of it. An isolated position in a closed market is settled instead and leaves none."
+advice   = "Where the fund does not cover the sum, the rest falls on the pool or the other side of the market: take out what can be withdrawn, and do not count on unrealised profit."
 grain    = "one row per margin account with a negative equity"
 identity = ["chain_id", "protocol", "deployment", "margin_id"]
 table    = ["deployment", "account", "shortfall_usd", "insurance_fund_usd", "is_covered"]
@@ -29,12 +29,35 @@ blocked_by          = "What would make the liquidating call itself fail now."
 inputs              = "The exact contract integers that the verdict rests on."
 outputs             = "The exact contract integers that came out."
 --- */
-with underwater as (
+with settled as (
     select
-        *,
-        -equity_usd as shortfall_usd
-    from current_margin_accounts
-    where equity_usd < 0
+        held.chain_id,
+        held.protocol,
+        held.deployment,
+        held.margin_id
+    from current_positions as held
+    inner join current_markets as market
+        on
+            held.chain_id = market.chain_id
+            and held.protocol = market.protocol
+            and held.deployment = market.deployment
+            and held.market = market.market
+    where market.status = 'closed'
+),
+
+underwater as (
+    select
+        margin.*,
+        -margin.equity_usd as shortfall_usd
+    from current_margin_accounts as margin
+    left join settled
+        on
+            margin.kind = 'isolated'
+            and margin.chain_id = settled.chain_id
+            and margin.protocol = settled.protocol
+            and margin.deployment = settled.deployment
+            and margin.margin_id = settled.margin_id
+    where margin.equity_usd < 0 and settled.margin_id is null
 ),
 
 totals as (

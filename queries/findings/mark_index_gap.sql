@@ -53,6 +53,12 @@ index_prices as (
     ) = 1
 ),
 
+market_prices as (
+    select *
+    from priced
+    where list_position(string_split($mark_sources, ','), source) > 0
+),
+
 gaps as (
     select
         price.chain_id,
@@ -68,14 +74,13 @@ gaps as (
         round((price.price_min - base.price_min) / base.price_min * 10000, 6) as gap,
         greatest(least(trunc(gap), 1000000000), -1000000000)::bigint as gap_bps,
         abs(gap) >= limit_bps as is_over_limit
-    from priced as price
+    from market_prices as price
     inner join index_prices as base
         on
             price.chain_id = base.chain_id
             and price.protocol = base.protocol
             and price.deployment = base.deployment
             and price.price_id = base.price_id
-    where list_position(string_split($mark_sources, ','), price.source) > 0
 ),
 
 widest as (
@@ -152,52 +157,54 @@ measured as (
             and market.deployment = paid.deployment
             and market.market = paid.market
     where market.status not in ('paused', 'closed')
+),
+
+gaping as (
+    select *
+    from measured
+    where abs(gap_bps) >= $gap_bps or is_over_limit or is_funding_capped
 )
 
 select
-    measured.chain_id,
-    measured.protocol,
-    measured.deployment,
-    measured.block_number,
-    measured.market,
-    coalesce(measured.asset, nullif(measured.name, ''), measured.market) as market_name,
-    measured.asset,
-    measured.source,
-    measured.price,
-    measured.index_price,
-    measured.gap_bps,
-    measured.limit_bps,
-    measured.is_over_limit,
-    measured.mark_price,
-    measured.mark_gap_bps,
-    measured.funding_rate,
-    measured.max_funding_bps,
-    measured.is_funding_capped,
+    gaping.chain_id,
+    gaping.protocol,
+    gaping.deployment,
+    gaping.block_number,
+    gaping.market,
+    coalesce(gaping.asset, nullif(gaping.name, ''), gaping.market) as market_name,
+    gaping.asset,
+    gaping.source,
+    gaping.price,
+    gaping.index_price,
+    gaping.gap_bps,
+    gaping.limit_bps,
+    gaping.is_over_limit,
+    gaping.mark_price,
+    gaping.mark_gap_bps,
+    gaping.funding_rate,
+    gaping.max_funding_bps,
+    gaping.is_funding_capped,
     coalesce(held.positions, 0) as positions,
     case
         when
-            measured.open_interest_long_usd < 1000000000000
-            and measured.open_interest_short_usd < 1000000000000
-            then measured.open_interest_long_usd + measured.open_interest_short_usd
+            gaping.open_interest_long_usd < 1000000000000
+            and gaping.open_interest_short_usd < 1000000000000
+            then gaping.open_interest_long_usd + gaping.open_interest_short_usd
     end as open_interest_usd,
-    measured.open_interest_long_usd,
-    measured.open_interest_short_usd,
-    measured.inputs
-from measured
+    gaping.open_interest_long_usd,
+    gaping.open_interest_short_usd,
+    gaping.inputs
+from gaping
 left join held
     on
-        measured.chain_id = held.chain_id
-        and measured.protocol = held.protocol
-        and measured.deployment = held.deployment
-        and measured.market = held.market
-where
-    abs(measured.gap_bps) >= $gap_bps
-    or measured.is_over_limit
-    or measured.is_funding_capped
+        gaping.chain_id = held.chain_id
+        and gaping.protocol = held.protocol
+        and gaping.deployment = held.deployment
+        and gaping.market = held.market
 order by
-    coalesce(measured.is_over_limit, false) desc,
-    abs(measured.gap_bps) desc,
-    measured.chain_id asc,
-    measured.protocol asc,
-    measured.deployment asc,
-    measured.market asc
+    coalesce(gaping.is_over_limit, false) desc,
+    abs(gaping.gap_bps) desc,
+    gaping.chain_id asc,
+    gaping.protocol asc,
+    gaping.deployment asc,
+    gaping.market asc

@@ -2,34 +2,34 @@
 title    = "Liquidations that would be refused"
 severity = "high"
 summary  = "Positions that the margin rule says are liquidatable and that the liquidating call would refuse all the same: which one of the account, and why. Meanwhile its losses grow."
-advice   = "Where `is_stuck` says that no other position of the account can be liquidated either, count its shortfall as bad debt to come; a liquidator has to clear the cause first."
+advice   = "Clear the cause that `why` names; until then, where `is_stuck` says that no other position of the account can be liquidated either, its shortfall only grows."
 grain    = "one row per refused position, or margin account without positions"
 identity = ["chain_id", "protocol", "deployment", "leg"]
-table    = ["account", "market_side", "size_usd", "why", "is_stuck"]
+table    = ["account", "market_side", "size_usd", "why"]
 
 [columns]
-chain_id        = "Chain of the deployment."
-protocol        = "Protocol of the deployment."
-deployment      = "Deployment that holds the margin account."
-block_number    = "Block of the snapshot."
-account         = "Owner of the margin account."
-margin_id       = "The margin account: a position (isolated margin) or the account (cross margin)."
-kind            = "Kind of margin account."
-leg             = "The refused position, by the contract's own key where it has one; of an account without positions the margin account."
-market_side     = "Its side and asset; for an asset that is not mapped the market's own name."
-market          = "Market of the position."
-asset           = "Canonical asset of the market; null for a market that is not mapped."
-side            = "Side of the position."
-size_usd        = "Size in USD; 0 without a position."
-refusal         = "The reason with which the contract refuses."
-why             = "What that means, in a few words."
-liquidable_legs = "How many other positions of the margin account the call would accept."
-is_stuck        = "Whether it would accept none."
-equity_usd      = "What the margin rule counts as the account's value, in USD."
-requirement_usd = "What the margin rule requires, in USD."
-buffer_usd      = "Equity less requirement in USD: by how much the account falls short."
-inputs          = "The exact contract integers that the margin account's verdict rests on."
-outputs         = "The exact contract integers that came out."
+chain_id          = "Chain of the deployment."
+protocol          = "Protocol of the deployment."
+deployment        = "Deployment that holds the margin account."
+block_number      = "Block of the snapshot."
+account           = "Owner of the margin account."
+margin_id         = "The margin account: a position (isolated margin) or the account (cross margin)."
+kind              = "Kind of margin account."
+leg               = "The refused position, by the contract's own key where it has one; of an account without positions the margin account."
+market_side       = "Its side and asset; for an asset that is not mapped the market's own name."
+market            = "Market of the position."
+asset             = "Canonical asset of the market; null for a market that is not mapped."
+side              = "Side of the position."
+size_usd          = "Size in USD; 0 without a position."
+refusal           = "The reason with which the contract refuses."
+why               = "What that means, in a few words."
+liquidatable_legs = "How many other positions of the margin account the call would accept."
+is_stuck          = "Whether it would accept none."
+equity_usd        = "What the margin rule counts as the account's value, in USD."
+requirement_usd   = "What the margin rule requires, in USD."
+buffer_usd        = "Equity less requirement in USD: by how much the account falls short."
+inputs            = "The exact contract integers that the margin account's verdict rests on."
+outputs           = "The exact contract integers that came out."
 --- */
 with meanings (refusal, meaning) as (
     values
@@ -71,7 +71,7 @@ judged as (
         count(*) filter (where refusal = 'OK') over (
             partition by
                 margin.chain_id, margin.protocol, margin.deployment, margin.margin_id
-        ) as liquidable_legs,
+        ) as liquidatable_legs,
         count(*) filter (where starts_with(refusal, 'unknown')) over (
             partition by
                 margin.chain_id, margin.protocol, margin.deployment, margin.margin_id
@@ -102,9 +102,9 @@ select
     case when judged.position_id is null then 0 else judged.size_usd end as size_usd,
     coalesce(nullif(judged.refusal, ''), 'reverts without a reason') as refusal,
     coalesce(meanings.meaning, nullif(judged.refusal, ''), 'reverts without a reason') as why,
-    judged.liquidable_legs,
+    judged.liquidatable_legs,
     case
-        when judged.liquidable_legs > 0 then false
+        when judged.liquidatable_legs > 0 then false
         when judged.unknown_legs = 0 then true
     end as is_stuck,
     judged.equity_usd,

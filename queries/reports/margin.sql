@@ -60,9 +60,8 @@ select
     outputs
 from covered
 order by
-    equity_usd is null or requirement_usd is null desc,
-    case when requirement_usd = 0 and equity_usd < 0 then -1000000000 else coverage_bps end
-        asc nulls last,
+    (equity_usd is null or requirement_usd is null) desc,
+    coalesce(coverage_bps, case when equity_usd < 0 then -1000000000 end) asc nulls last,
     chain_id asc,
     protocol asc,
     deployment asc,

@@ -71,6 +71,7 @@ RATE = {"data": {"see": "docs", "rate": {"backoff_seconds": 7, "allowed_rps": 1}
 NOTICES: Mapping[str, tuple[int, Any]] = {
     "429": (429, "slow down"),
     "429 date": (429, "slow down"),
+    "429 at once": (429, "slow down"),
     "429 hint": (
         429,
         {"code": -32005, "message": "project ID request rate exceeded"} | RATE,
@@ -81,5 +82,9 @@ NOTICES: Mapping[str, tuple[int, Any]] = {
     "unauthorized": (401, {"code": 401, "message": "Unauthorized"}),
     "not an object": (200, "[1, 2]"),
 }
-RETRY_AFTER = {"429": "7", "429 date": "Wed, 01 Jan 2020 00:00:00 GMT"}
+RETRY_AFTER = {
+    "429": "7",
+    "429 date": "Wed, 01 Jan 2020 00:00:00 GMT",
+    "429 at once": "0",
+}
 FAULTS = (*NOTICES, "drop", "hang", "truncate", "wrong id", "no result")

@@ -87,7 +87,7 @@ def test_the_wrong_chain(refused):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--protocol", "gmx_v9"], "did you mean `gmx_v1`?"),
+        (["--protocol", "gmx_v9"], "did you mean `gmx_v"),
         (["--deployment", "local-b"], "did you mean `local-"),
         (["--block", "yesterday"], "it takes latest, safe, finalized or a number"),
         (["--block", "999999"], "its highest block is 3131"),

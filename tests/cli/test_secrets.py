@@ -56,13 +56,13 @@ def test_a_run_that_goes_well_does_not_tell(perpscope, tmp_path, verbosity):
     "manners",
     [
         Manners(faults=dict.fromkeys(range(99), fault), echo=ECHO)
-        for fault in ("hang", "drop", "page", "truncate", "unauthorized", "quota", "500", "429")
+        for fault in ("hang", "drop", "page", "truncate", "unauthorized", "quota", "500", "429 date")
     ]
     + [
         Manners(logs_disabled=True, echo=ECHO),
         Manners(first_log_block=1000, echo=ECHO),
         Manners(first_state_block=9999, echo=ECHO),
-        Manners(max_range=1, range_wording="unheard of", echo=ECHO),
+        Manners(max_range=400, range_wording="unheard of", echo=ECHO),
         Manners(tags=("latest",), echo=ECHO),
         Manners(answer=lambda method, _: ECHO if method == "eth_chainId" else None),
     ],

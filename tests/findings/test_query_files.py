@@ -48,7 +48,14 @@ def file_of(query):
 def test_the_shipped_queries_are_those_of_the_two_folders():
     files = {file.stem for file in (ROOT / "queries").glob("*/*.sql")}
     assert set(QUERIES) == files
-    assert len(files) >= 13
+    assert len(files) >= 16
+
+
+def test_the_most_severe_findings_come_first():
+    ranks = [
+        SEVERITIES.index(query.severity) if query.is_finding else -1 for query in load().values()
+    ]
+    assert ranks == sorted(ranks, reverse=True)
 
 
 @every_query
