@@ -18,8 +18,9 @@ REPORTS: Final = "reports"
 def load(extra: Iterable[Path] = ()) -> dict[str, Query]:
     """Every query by name, shipped or in ``extra`` folders: the most severe findings first.
 
-    Reports follow the findings. A user's folder holds its files directly or under ``findings`` and ``reports``. Raises
-    ``AnalyzerError`` for a file that breaks the contract and for a name that is taken.
+    Reports follow the findings. A user's folder holds its files directly or under ``findings`` and
+    ``reports``. Raises ``AnalyzerError`` for a file that breaks the contract and for a name that is
+    taken.
     """
     queries: dict[str, Query] = {}
     for query in _all(extra):

@@ -31,7 +31,14 @@ FAULTY = {
     "one hang": {4: "hang"},
     "one dropped connection": {4: "drop"},
     "truncated JSON": {5: "truncate"},
-    "one of each": {3: "429 at once", 4: "drop", 6: "500", 7: "truncate", 9: "429 date", 11: "hang"},
+    "one of each": {
+        3: "429 at once",
+        4: "drop",
+        6: "500",
+        7: "truncate",
+        9: "429 date",
+        11: "hang",
+    },
 }
 
 

@@ -56,7 +56,16 @@ def test_a_run_that_goes_well_does_not_tell(perpscope, tmp_path, verbosity):
     "manners",
     [
         Manners(faults=dict.fromkeys(range(99), fault), echo=ECHO)
-        for fault in ("hang", "drop", "page", "truncate", "unauthorized", "quota", "500", "429 date")
+        for fault in (
+            "hang",
+            "drop",
+            "page",
+            "truncate",
+            "unauthorized",
+            "quota",
+            "500",
+            "429 date",
+        )
     ]
     + [
         Manners(logs_disabled=True, echo=ECHO),

@@ -37,7 +37,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
     for name in protocols():
         chain = RecordedChain(FIXTURES / "demo" / f"{name}.json.gz")
         found = [deployment_of(entry, "the recording") for entry in chain.deployments]
-        assert all(outcome.error is None for outcome in index(chain, path, Plan(found)))
+        assert all(outcome.error is None for outcome in index(chain, path, Plan(deployments=found)))
     with open_for_reading(path) as connection:
         yield connection
 
