@@ -11,6 +11,7 @@ from analyzer.__main__ import main
 from analyzer.cli.app import COMMANDS
 from analyzer.findings import load
 from analyzer.protocols import protocols
+from tests.benchmarks import gmx_sdk, gmx_sdk_table
 
 CHAINS = {
     10: "Optimism",
@@ -96,6 +97,12 @@ def coverage() -> str:
         forks = sum(not d.official for d in deployments)
         rows.append((protocol.title, ", ".join(official), forks or "-"))
     return table(("protocol", "official deployments", "others that come along"), *rows)
+
+
+def gmx_sdk_comparison() -> str:
+    """Liquidation prices of GMX's SDK and ours beside the contract's."""
+    rows = gmx_sdk_table.rows(gmx_sdk_table.compared())
+    return f"\nSDK: `{gmx_sdk.stored_answers().package}`\n" + table(gmx_sdk_table.HEAD, *rows)
 
 
 def commands() -> str:

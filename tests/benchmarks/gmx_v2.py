@@ -1,34 +1,32 @@
-"""GMX v2: decoding against eth-abi, liquidation prices against plain bisection, in one run."""
+"""GMX v2: decoding against eth-abi, liquidation prices against plain bisection."""
 
-from collections.abc import Callable, Sequence
-from time import process_time
+from collections.abc import Iterator, Sequence
 
 from analyzer.errors import Revert
 from analyzer.protocols.gmx_v2.event_data import Decoder, decode_slowly
 from analyzer.protocols.gmx_v2.liquidation import liquidation_prices
 from analyzer.protocols.gmx_v2.precision import apply_exponent_factor
 from analyzer.protocols.gmx_v2.risk import closing_of, is_position_liquidatable
+from tests.benchmarks.measure import Line, seconds
 from tests.protocols.gmx_v2_run import VECTORS, Case, cases, run_of
 
 POSITIONS = 10_000
+BISECTED = 40
 
 
-def main() -> None:
-    """Print what was measured."""
-    decoding()
+def lines() -> Iterator[Line]:
+    """Nested events, then positions by what their price impact depends on."""
+    yield decoding()
     everything = [case for name in VECTORS for case in cases(name)]
     trivial = [case for case in everything if case.closing.impact is not None]
     base = [case for case in trivial if case.closing.max_negative_impact_usd == 0]
     curves = [case for case in everything if case.closing.impact is None]
-    for title, chosen in (
-        ("impact floor 0, the base configuration", base),
-        ("balance in USD", trivial),
-        ("balance in tokens, power curves", curves),
-    ):
-        prices(title, chosen)
+    yield prices("impact floor 0, the base setting", base)
+    yield prices("balance in USD", trivial)
+    yield prices("balance in tokens, power curves", curves)
 
 
-def decoding() -> None:
+def decoding() -> Line:
     """Logs per second through the learned layouts and through eth-abi."""
     logs = run_of("2b").logs()
     decoder = Decoder()
@@ -36,10 +34,10 @@ def decoding() -> None:
         decoder.decode(log)
     fast = len(logs) / seconds(lambda: [decoder.decode(log) for log in logs])
     slow = len(logs) / seconds(lambda: [decode_slowly(log) for log in logs], 1)
-    print(f"nested events: {fast:,.0f} logs/s, {fast / slow:.0f} x eth-abi ({slow:,.0f} logs/s)")  # noqa: T201
+    return Line("nested events decoded", f"{fast:,.0f} logs/s", f"{fast / slow:.0f} x eth-abi")
 
 
-def prices(title: str, chosen: Sequence[Case]) -> None:
+def prices(title: str, chosen: Sequence[Case]) -> Line:
     """Verdict and liquidation prices of 10,000 positions, and the same by bisection."""
 
     def ours() -> None:
@@ -52,16 +50,19 @@ def prices(title: str, chosen: Sequence[Case]) -> None:
             is_position_liquidatable(made, case.prices)
             liquidation_prices(made, case.prices)
 
+    few = chosen[:: max(1, len(chosen) // BISECTED)]
+
     def bisected() -> None:
-        for case in chosen[:40]:
+        for case in few:
             apply_exponent_factor.cache_clear()
             bisection(case)
 
-    mine = seconds(ours) / len(chosen) * POSITIONS
-    plain = seconds(bisected, 1) / min(40, len(chosen)) * POSITIONS
-    print(  # noqa: T201
-        f"{POSITIONS:,} verdicts and liquidation prices, {title}: "
-        f"{mine:.2f} s, plain bisection {plain / mine:.1f} x that"
+    mine = seconds(ours, 2) / len(chosen) * POSITIONS
+    plain = seconds(bisected, 1) / len(few) * POSITIONS
+    return Line(
+        f"{POSITIONS // 1000}k prices: {title}",
+        f"{mine:.2f} s",
+        f"plain bisection {plain / mine:.1f} x that",
     )
 
 
@@ -80,17 +81,3 @@ def bisection(case: Case) -> None:
                 low = middle
     except Revert:
         return
-
-
-def seconds(work: Callable[[], object], times: int = 3) -> float:
-    """The least processor time of a few runs."""
-    best = float("inf")
-    for _ in range(times):
-        start = process_time()
-        work()
-        best = min(best, process_time() - start)
-    return best
-
-
-if __name__ == "__main__":
-    main()

@@ -20,6 +20,7 @@ CACHE = HERE.parent.parent / ".cache" / "packages"
 ANVIL = "@foundry-rs/anvil-{system}-{machine}@1.7.1"
 MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 PINNED = {
+    "@gmx-io/sdk@1.4.0": "3890b904d84c51cc2dc171f498e4a7ba3e9b32f4b48ea3d13e2c9ecd283aafb9",
     "@foundry-rs/anvil-linux-amd64@1.7.1": (
         "5727dd8f08f3bf6dde4ec1d9832e87c43f9315ef824bff1ab18486bf51bc7af3"
     ),
