@@ -20,7 +20,8 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
     rows: list[Row] = []
     for trader in sorted(got.accounts):
         rows += account_rows(at, got, trader)
-    rows.append(insurance_fund_row(at, got, deployment.contracts["InsuranceFund"]))
+    if request.state is not None:
+        rows.append(insurance_fund_row(at, got, deployment.contracts["InsuranceFund"]))
     positions = [row for row in rows if isinstance(row, Positions)]
     is_whole = not request.accounts
     for base_token in sorted(got.system.markets):
