@@ -29,6 +29,11 @@ class At:
     block_number: Whole
 
 
+def price_id(at: At, token: str) -> str:
+    """The id under which a token's (or an AMM's) price stands in a deployment."""
+    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{token}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployments:
     """One row per deployment that was indexed."""

@@ -145,7 +145,7 @@ def test_a_symbol_of_ten_kilobytes_with_control_characters_is_cut():
     rows = run.snapshot().rows
     (token,) = (row for row in of_type(rows, Tokens) if row.token == WETH)
     assert token.symbol.isprintable()
-    assert len(token.symbol) <= 32
+    assert len(token.symbol) <= 64
     assert ("token_symbol", WETH) in {(r.kind, r.subject) for r in of_type(rows, DataQuality)}
     assert len(of_type(rows, Positions)) == 70
 

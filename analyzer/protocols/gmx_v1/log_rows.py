@@ -8,7 +8,7 @@ from analyzer.assets import asset_of
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Log
 from analyzer.protocols.gmx_v1.contracts import Identity
-from analyzer.rows import At, Funding, PositionEvents, Prices
+from analyzer.rows import At, Funding, PositionEvents, Prices, price_id
 from analyzer.units import to_e18
 
 INCREASE: Final = "increase"
@@ -95,11 +95,6 @@ def fast_price_row(at: At, log: Log, values: Mapping[str, Any]) -> Prices:
         is_used=False,
         inputs={"price": values["price"], "priceFeed": values["priceFeed"]},
     )
-
-
-def price_id(at: At, token: str) -> str:
-    """The id of a token's price in a deployment."""
-    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{token}"
 
 
 def block_time(log: Log) -> int:

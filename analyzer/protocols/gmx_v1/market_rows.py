@@ -4,18 +4,17 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from analyzer.assets import asset_of
+from analyzer.claims import printable
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocols.gmx_v1.exact import FUNDING_WORDS
-from analyzer.protocols.gmx_v1.log_rows import price_id
 from analyzer.protocols.gmx_v1.pipeline import uses_fast_price
 from analyzer.protocols.gmx_v1.reading import FAST, FEED_TOKEN, VAULT_TOKEN, Readings
 from analyzer.protocols.gmx_v1.risk import FUNDING_RATE_PRECISION, power_of_ten
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
 from analyzer.units import to_e18
 
 HOUR: Final = 3600
-LONGEST_SYMBOL: Final = 64
 
 
 def token_row(at: At, got: Readings, token: str) -> Tokens:
@@ -28,11 +27,6 @@ def token_row(at: At, got: Readings, token: str) -> Tokens:
         decimals=got.get("Token", "decimals", token),
         asset=asset_of(at.chain_id, token),
     )
-
-
-def printable(claimed: str) -> str:
-    """At most 64 printable characters of what a contract calls itself."""
-    return "".join(c for c in claimed[: 4 * LONGEST_SYMBOL] if c.isprintable())[:LONGEST_SYMBOL]
 
 
 def market_row(at: At, got: Readings, token: str, long_sizes: dict[str, int] | None) -> Markets:

@@ -9,9 +9,8 @@ from analyzer.protocols.gmx_v1.exact import inputs_of, outputs_of
 from analyzer.protocols.gmx_v1.forms import margin_legs
 from analyzer.protocols.gmx_v1.held import Held
 from analyzer.protocols.gmx_v1.liquidation import ALWAYS, Flip
-from analyzer.protocols.gmx_v1.log_rows import price_id
 from analyzer.protocols.gmx_v1.risk import Position
-from analyzer.rows import At, MarginAccounts, Positions, Row
+from analyzer.rows import At, MarginAccounts, Positions, Row, price_id
 from analyzer.units import BASIS_POINTS, sdiv, to_e18
 
 USD_DECIMALS: Final = 30

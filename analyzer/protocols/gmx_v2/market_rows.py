@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from analyzer.assets import asset_of
+from analyzer.claims import printable
 from analyzer.errors import Revert
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocols.gmx_v2.assess import Assessor
@@ -14,13 +15,12 @@ from analyzer.protocols.gmx_v2.prices import CHAINLINK, Quote, TokenPrices
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, MarketState, Prices, side
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, DataQuality, Funding, Markets, Row, Tokens
+from analyzer.rows import At, DataQuality, Funding, Markets, Row, Tokens, price_id
 from analyzer.rows import Prices as PriceRow
 from analyzer.units import BASIS_POINTS, sdiv, to_e18
 
 USD_DECIMALS: Final = 30
 HOUR: Final = 3600
-LONGEST_SYMBOL: Final = 32
 
 
 def usd(amount: int | None) -> int | None:
@@ -31,17 +31,6 @@ def usd(amount: int | None) -> int | None:
 def price_e18(price: int, decimals: int | None) -> int | None:
     """A contract price in E18 USD per whole token."""
     return None if decimals is None else to_e18(price * 10**decimals, USD_DECIMALS)
-
-
-def price_id(at: At, token: str) -> str:
-    """The id of a token's price in a deployment."""
-    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{token}"
-
-
-def printable(claimed: str) -> str:
-    """A few printable characters of what a contract calls itself."""
-    kept = (c for c in claimed[: 4 * LONGEST_SYMBOL] if c.isascii() and c.isprintable())
-    return "".join(kept)[:LONGEST_SYMBOL]
 
 
 def token_rows(at: At, got: Readings, prices: Mapping[str, TokenPrices]) -> Iterator[Row]:

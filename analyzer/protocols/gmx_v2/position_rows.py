@@ -7,11 +7,11 @@ from analyzer.assets import asset_of
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
 from analyzer.protocols.gmx_v2.forms import margin_legs
 from analyzer.protocols.gmx_v2.liquidation import LiquidationPrices
-from analyzer.protocols.gmx_v2.market_rows import price_e18, price_id, usd
+from analyzer.protocols.gmx_v2.market_rows import price_e18, usd
 from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.position_json import UNKNOWN, flips_of, inputs_of, verdict_of
 from analyzer.protocols.gmx_v2.state import Position, Prices
-from analyzer.rows import At, MarginAccounts, Positions, Row
+from analyzer.rows import At, MarginAccounts, Positions, Row, price_id
 from analyzer.units import BASIS_POINTS, to_e18
 
 SAFE: Final = "safe"

@@ -1,7 +1,8 @@
 """Tokens, markets, prices and funding of AMMs to rows."""
 
-from typing import Any, Final
+from typing import Any
 
+from analyzer.claims import printable
 from analyzer.errors import Revert
 from analyzer.protocols.perp_v1.amm import (
     MAX_ORACLE_SPREAD_RATIO,
@@ -16,20 +17,8 @@ from analyzer.protocols.perp_v1.holdings import Held
 from analyzer.protocols.perp_v1.log_rows import HOUR
 from analyzer.protocols.perp_v1.reading import AMM_READS, FRACTION, Market, Readings
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
 from analyzer.units import BASIS_POINTS, mul_div
-
-LONGEST_NAME: Final = 64
-
-
-def price_id(at: At, amm: str) -> str:
-    """The id of an AMM's price in a deployment."""
-    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{amm}"
-
-
-def printable(claimed: str) -> str:
-    """At most 64 printable characters of what a contract calls something."""
-    return "".join(c for c in claimed[: 4 * LONGEST_NAME] if c.isprintable())[:LONGEST_NAME]
 
 
 def market_rows(at: At, got: Readings, held: list[Held], *, is_everything: bool) -> list[Row]:
@@ -129,6 +118,8 @@ def _funding_rows(at: At, market: Market) -> list[Row]:
     """The last rate that was paid, per hour, and what the next one would be on present TWAPs."""
     rate, period = market.get("fundingRate"), market.get("fundingPeriod")
     hourly = None if rate is None or not period else mul_div(rate, HOUR, period)
+    if market.get("open") is False:
+        hourly = 0  # a closed AMM settles no more funding
     inputs: dict[str, Any] = {
         name: shown(market.values.get(name))
         for name in ("fundingRate", "fundingPeriod", "nextFundingTime", FRACTION)

@@ -11,10 +11,9 @@ from analyzer.protocols.perp_v1.decimals import ONE
 from analyzer.protocols.perp_v1.deployments import asset_of
 from analyzer.protocols.perp_v1.forms import margin_legs
 from analyzer.protocols.perp_v1.holdings import FIELDS, Held
-from analyzer.protocols.perp_v1.market_rows import price_id
 from analyzer.protocols.perp_v1.reading import Readings
 from analyzer.reads import MissingError
-from analyzer.rows import At, MarginAccounts, MarginLegs, Positions, Row
+from analyzer.rows import At, MarginAccounts, MarginLegs, Positions, Row, price_id
 from analyzer.units import BASIS_POINTS, mul_div
 
 SAFE: Final = "safe"

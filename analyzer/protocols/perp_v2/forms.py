@@ -12,9 +12,8 @@ from typing import Final
 from analyzer.protocols.perp_v2.account import MarginAccount
 from analyzer.protocols.perp_v2.perp_math import RATIO, WAD, parse_settlement_token
 from analyzer.protocols.perp_v2.position import Position
-from analyzer.protocols.perp_v2.row_values import price_id
 from analyzer.protocols.perp_v2.state import Collateral, known
-from analyzer.rows import At, MarginLegs
+from analyzer.rows import At, MarginLegs, price_id
 
 VALID_TO: Final = 64
 """The form holds up to this many times the price now; above, doubles lose what the bound says."""

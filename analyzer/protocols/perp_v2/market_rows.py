@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from analyzer.assets import asset_of
+from analyzer.claims import printable
 from analyzer.protocols.perp_v2.funding_growth import FundingGrowth
 from analyzer.protocols.perp_v2.perp_math import (
     WAD,
@@ -12,10 +13,10 @@ from analyzer.protocols.perp_v2.perp_math import (
 )
 from analyzer.protocols.perp_v2.prices import PricedMarket, get_mark_price_range, get_premium
 from analyzer.protocols.perp_v2.reading import Readings
-from analyzer.protocols.perp_v2.row_values import amount, price_id, printable, shown
+from analyzer.protocols.perp_v2.row_values import amount, shown
 from analyzer.protocols.perp_v2.state import attempt
 from analyzer.reads import Failed
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
 from analyzer.units import sdiv, to_e18
 
 HOURS: Final = 24
@@ -32,7 +33,7 @@ def market_rows(
 ) -> list[Row]:
     """A market with its token, prices and funding; an unreadable one says so in its status."""
     priced = got.system.markets[base_token]
-    symbol = printable(got.values.get(("market", base_token, "symbol")))
+    symbol = _claimed(got.values.get(("market", base_token, "symbol")))
     rows: list[Row] = [
         _token_row(at, base_token, symbol, BASE_DECIMALS),
         Markets(
@@ -56,13 +57,13 @@ def market_rows(
 def collateral_rows(at: At, got: Readings, now: int) -> list[Row]:
     """Collateral tokens and the settlement token, which the vault takes for one dollar."""
     decimals = got.system.config.settlement_decimals
-    symbol = printable(got.values.get(("settlement", "symbol")))
+    symbol = _claimed(got.values.get(("settlement", "symbol")))
     rows: list[Row] = [
         _token_row(at, got.settlement_token, symbol, decimals),
         _price(at, got.settlement_token, "contract", WAD, observed_at=now, inputs={}),
     ]
     for token, collateral in got.system.collaterals.items():
-        symbol = printable(got.values.get(("collateral", token, "symbol")))
+        symbol = _claimed(got.values.get(("collateral", token, "symbol")))
         if isinstance(collateral, Failed):
             rows.append(_token_row(at, token, symbol, None))
             rows.append(_price(at, token, "contract", collateral, observed_at=now, inputs={}))
@@ -250,3 +251,7 @@ def _hourly(funding: FundingGrowth | Failed) -> int | None:
         return None
     index_x96 = format_x10_18_to_x96(funding.index_twap)
     return sdiv(funding.delta_twap_x96 * WAD, index_x96 * HOURS) if index_x96 else None
+
+
+def _claimed(name: Any) -> str | None:
+    return printable(name) if isinstance(name, str) else None

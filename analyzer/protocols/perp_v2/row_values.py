@@ -1,23 +1,8 @@
-"""Names and amounts as rows carry them."""
+"""Values as rows carry them."""
 
-from typing import Any, Final
+from typing import Any
 
 from analyzer.reads import Failed
-from analyzer.rows import At
-
-LONGEST_SYMBOL: Final = 64
-
-
-def price_id(at: At, token: str) -> str:
-    """The id of a token's price in a deployment."""
-    return f"{at.chain_id}:{at.protocol}:{at.deployment}:{token}"
-
-
-def printable(claimed: Any) -> str | None:
-    """At most 64 printable characters of what a contract calls itself."""
-    if not isinstance(claimed, str):
-        return None
-    return "".join(c for c in claimed[: 4 * LONGEST_SYMBOL] if c.isprintable())[:LONGEST_SYMBOL]
 
 
 def shown(value: Any) -> Any:
