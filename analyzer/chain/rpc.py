@@ -6,6 +6,7 @@ Read-only is a property of this module: nothing but ``ALLOWED`` can leave it.
 import itertools
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,8 @@ Query = tuple[str, list[Any]]
 Outcome = msgspec.Raw | RpcFailure
 BATCH: Final = "a batch of requests"
 MAX_WORDS: Final = 1_000
+HTTP_TOO_LARGE: Final = 413
+REFUSES_BATCH: Final = {Kind.UNKNOWN, Kind.BATCH_TOO_LARGE, Kind.BATCH_UNSUPPORTED}
 
 
 class _Envelope(msgspec.Struct):
@@ -130,24 +133,32 @@ class Rpc:
             return [self._ask(query) for query in queries]
         requests = [self._request(query) for query in queries]
         reply = self._exchange(BATCH, msgspec.json.encode(requests))
-        failure = reply if isinstance(reply, RpcFailure) else None
-        if not isinstance(reply, RpcFailure):
-            try:
-                envelopes = _SEVERAL.decode(reply.body)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                failure = self._not_json(BATCH, reply)
-            else:
-                if isinstance(envelopes, list):
-                    return self._sort(queries, requests, envelopes, reply)
-                opened = self._open(BATCH, envelopes, None, reply)
-                failure = opened if isinstance(opened, RpcFailure) else None
-        if failure is None:
-            failure = RpcFailure(Kind.BATCH_UNSUPPORTED, BATCH, "one answer to a batch")
+        got = reply if isinstance(reply, RpcFailure) else self._batch(queries, requests, reply)
+        if isinstance(got, list):
+            return got
+        failure = got
         if not self._shrink_batches(failure, len(queries)):
             return [failure] * len(queries)
         half = max(1, self.batch_size)
         parts = [queries[start : start + half] for start in range(0, len(queries), half)]
         return [outcome for part in parts for outcome in self._ask_together(part)]
+
+    def _batch(
+        self, queries: list[Query], requests: list[dict[str, Any]], reply: Reply
+    ) -> list[Outcome] | RpcFailure:
+        """The outcome of each request, or the failure with which the batch itself was refused."""
+        try:
+            envelopes = _SEVERAL.decode(reply.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            failure = self._not_json(BATCH, reply)
+        else:
+            if isinstance(envelopes, list) and len(envelopes) == len(queries):
+                outcomes = self._sort(queries, requests, envelopes, reply)
+                return _common_refusal(outcomes) or outcomes
+            failure = self._refused_batch(envelopes, reply)
+        if reply.status == HTTP_TOO_LARGE:
+            return replace(failure, kind=Kind.BATCH_TOO_LARGE)
+        return failure
 
     def _shrink_batches(self, failure: RpcFailure, size: int) -> bool:
         """Whether to ask again at once in smaller batches; the size is kept for what follows."""
@@ -158,10 +169,23 @@ class Rpc:
                 smaller = max((n for n in failure.limits if n < size), default=size // 2)
             case Kind.TOO_MANY_RESULTS | Kind.CALL_TOO_LARGE | Kind.TIMEOUT:
                 smaller = size // 2
+            case Kind.MALFORMED | Kind.TRANSIENT:
+                smaller = size // 10
             case _:
                 return False
         self.batch_size = min(self.batch_size, max(1, smaller))
-        return failure.kind is not Kind.TIMEOUT  # a hang costs time: it counts as a try
+        # What may pass by itself costs time: it counts as a try.
+        return failure.kind not in (Kind.TIMEOUT, Kind.MALFORMED, Kind.TRANSIENT)
+
+    def _refused_batch(self, envelopes: _Envelope | list[_Envelope], reply: Reply) -> RpcFailure:
+        """What an answer means that is not one for each request."""
+        several = envelopes if isinstance(envelopes, list) else [envelopes]
+        for envelope in several:
+            if envelope.error is not None:
+                return self._refused(BATCH, envelope.error, reply)
+        if isinstance(envelopes, list):
+            return RpcFailure(Kind.MALFORMED, BATCH, f"{len(envelopes)} answers to a batch")
+        return RpcFailure(Kind.BATCH_UNSUPPORTED, BATCH, "one answer to a batch")
 
     def _sort(
         self,
@@ -240,3 +264,11 @@ class Rpc:
             limits=named_limits(text),
             wait=wait if wait is not None else hinted_wait(data, text),
         )
+
+
+def _common_refusal(outcomes: Sequence[Outcome]) -> RpcFailure | None:
+    """The failure with which a node refused each request of a batch alike, if it did."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, RpcFailure)]
+    if len(failures) < len(outcomes) or len({failure.detail for failure in failures}) > 1:
+        return None
+    return failures[0] if failures[0].kind in REFUSES_BATCH else None

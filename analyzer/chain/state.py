@@ -27,6 +27,12 @@ WORTH_A_MULTICALL: Final = 4
 Done = Callable[[int], None]
 
 
+REFUSES_HASH: Final = {Kind.INVALID_PARAMS, Kind.UNKNOWN}
+"""How nodes say that they take block numbers only; nobody agrees on the words."""
+
+TELLS_NO_CODE: Final = {Kind.METHOD_DISABLED, Kind.UNKNOWN}
+
+
 class StateReader:
     """Reads state from one node; what it learns about the node stays."""
 
@@ -46,9 +52,11 @@ class StateReader:
             try:
                 return self._answer(requests, block, done)
             except RpcFailure as failure:
-                if failure.kind is not Kind.INVALID_PARAMS:
+                if failure.kind not in REFUSES_HASH:
                     raise
                 self._by_hash = False
+                self._no_multicall_until = -1
+                self._rpc.batch_size = self._settings.batch_size
         answers = self._answer(requests, block, done)
         (now,) = headers(self._rpc, [block.number])
         if now.hash != block.hash:
@@ -104,12 +112,23 @@ class StateReader:
             return True
         if block.number <= self._no_multicall_until:
             return False
-        raw = self._rpc.call("eth_getCode", [multicall.ADDRESS, self._pin(block)])
-        if wire.payload(_decoded(raw), "code"):
+        if self._has_code(block):
             self._multicall_since = block.number
             return True
         self._no_multicall_until = block.number
         return False
+
+    def _has_code(self, block: Block) -> bool:
+        """Whether the node says so; one that does not tell code is read in batches."""
+        try:
+            raw = self._rpc.call("eth_getCode", [multicall.ADDRESS, self._pin(block)])
+            return bool(wire.payload(_decoded(raw), "code"))
+        except MalformedError:
+            return False
+        except RpcFailure as failure:
+            if failure.kind in TELLS_NO_CODE:
+                return False
+            raise
 
     def _bundle(self, calls: Sequence[Call], block: Block) -> list[Answer]:
         """The answers through one multicall; in halves where that is too much for the node."""
@@ -158,7 +177,7 @@ class StateReader:
         if isinstance(outcome, RpcFailure):
             if outcome.kind is Kind.REVERT:
                 return reverted(revert_data(outcome.data), outcome.words)
-            if outcome.kind is Kind.INVALID_PARAMS and self._by_hash:
+            if outcome.kind in REFUSES_HASH and self._by_hash:
                 raise outcome
             raise sentence(outcome, self._label, f"{describe(request)} at block {block.number}")
         try:

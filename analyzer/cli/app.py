@@ -77,7 +77,7 @@ def cli(
     verbose: int,
     quiet: bool,
 ) -> None:
-    r"""Exact liquidation and oracle risk of on-chain perpetual futures.
+    """Exact liquidation and oracle risk of on-chain perpetual futures.
 
     Reads GMX and Perpetual Protocol positions from the chain into a DuckDB file and tells which are
     close to liquidation, at which exact price, and where the oracle disagrees. It never asks for a

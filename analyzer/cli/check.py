@@ -70,7 +70,7 @@ def check(
     format_name: str | None,
     output: Path | None,
 ) -> int:
-    r"""Run the findings, all of them or those that are named.
+    """Run the findings, all of them or those that are named.
 
     Exit 0: nothing found; 1: findings at or above --fail-on; 2: could not run properly.
 
@@ -85,7 +85,7 @@ def check(
         if known["stale_data"] not in chosen:
             chosen.append(known["stale_data"])
         param = [*param, f"max_age={max_age}"]
-    asked = asked_params(param, chosen)
+    asked = asked_params(param, known.values())
     filters = Filters(
         account=resolve_accounts(account, mainnet_rpc_url),
         protocol=tuple(protocol),
@@ -93,8 +93,7 @@ def check(
         chain_id=() if chain is None else (chain,),
     )
     with open_as_of(db, block) as connection:
-        if config.talk >= 0:
-            say_where(connection, filters)
+        say_where(connection, filters, config.talk)
         results = run_all(connection, chosen, asked, filters)
         compared, resolved = compare(connection, results, filters)
     if block is None:

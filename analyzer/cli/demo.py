@@ -41,7 +41,7 @@ AS_RECORDED = Asked({"stale_data.max_age": str(10**9)})
 )
 @click.pass_obj
 def demo(config: Config, output_dir: Path) -> int:
-    r"""Index the recorded chains that come with perpscope, show what is found, write exports.
+    """Index the recorded chains that come with perpscope, show what is found, write exports.
 
     They hold what the real contracts emitted and answered on a local chain. No key, no node, no
     network.

@@ -38,7 +38,7 @@ def doctor(
     chain: int | None,
     **node: float | None,
 ) -> int:
-    r"""Check the installation, the configuration, the node and the database.
+    """Check the installation, the configuration, the node and the database.
 
     Every line is a check with what was found; exit 2 if one failed.
 

@@ -50,7 +50,7 @@ def explain(
     queries: Sequence[Path],
     format_name: str | None,
 ) -> int:
-    r"""Explain a finding, a position, an account or a query: ID is what `check` and `show` print.
+    """Explain a finding, a position, an account or a query: ID is what `check` and `show` print.
 
     Every line is a value under the contract's own name, as the contract's integer.
 

@@ -60,7 +60,7 @@ def export(
     param: Sequence[str],
     queries: Sequence[Path],
 ) -> int:
-    r"""Write every finding and report, or those that are named, to a folder: one file each.
+    """Write every finding and report, or those that are named, to a folder: one file each.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def export(
         deployment=tuple(deployment),
         chain_id=() if chain is None else (chain,),
     )
-    asked = asked_params(param, chosen)
+    asked = asked_params(param, known.values())
     written = export_all(db, output_dir, chosen, asked, filters, formats, block, config.talk)
     if config.talk >= 0:
         click.echo(f"wrote {len(written)} files to {output_dir}", err=True)
@@ -100,8 +100,7 @@ def export_all(
 ) -> list[Path]:
     """One file for each query and format; a query without rows gives a file without rows."""
     with open_as_of(db, block) as connection:
-        if talk >= 0:
-            say_where(connection, filters)
+        say_where(connection, filters, talk)
         results = run_all(connection, queries, asked, filters, now)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -67,7 +67,7 @@ def index(
     is_rebuild: bool,
     **node: float | None,
 ) -> int:
-    r"""Read positions, oracle prices and funding from a chain into the database.
+    """Read positions, oracle prices and funding from a chain into the database.
 
     Every number belongs to one block and can be recomputed from what is stored. Without --protocol
     or --deployment, the official deployments of the node's chain are read. A run goes on where an

@@ -87,13 +87,17 @@ def run_all(
     """Every query with its parameters; a filter narrows those whose rows have its column."""
     moment = now or datetime.now(UTC)
     return [
-        run(connection, query, asked.of(query), _fitting(filters, query), now=moment)
+        run(connection, query, asked.of(query), _fitting(filters, query, queries), now=moment)
         for query in queries
     ]
 
 
-def say_where(connection: DuckDBPyConnection, filters: Filters) -> None:
-    """Which blocks answer, on stderr: no number without its block."""
+def say_where(connection: DuckDBPyConnection, filters: Filters, talk: int) -> None:
+    """Which blocks answer, on stderr: no number without its block.
+
+    Raises ``AnalyzerError`` where none does, or where an account was never read: that nothing is
+    found must not look as if nothing were there.
+    """
     places = replace(filters, account=())
     shown = [
         snapshot
@@ -107,8 +111,18 @@ def say_where(connection: DuckDBPyConnection, filters: Filters) -> None:
         )
     ]
     if not shown:
-        click.echo("no complete snapshot answers: see stale_data", err=True)
-    for snapshot in shown:
+        raise AnalyzerError(
+            "no complete snapshot of these deployments is in the database: check the filters, or "
+            "run `perpscope index`"
+        )
+    scopes = [snapshot.scope.split(",") for snapshot in shown]
+    for account in filters.account:
+        if not any(scope == ["all"] or account in scope for scope in scopes):
+            raise AnalyzerError(
+                f"{account} was not read: the newest snapshot covers other accounts only, run "
+                f"`perpscope index --account {account}`"
+            )
+    for snapshot in shown if talk >= 0 else ():
         time = datetime.fromtimestamp(snapshot.block_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         accounts = snapshot.scope.count(",") + 1
         scope = "all accounts" if snapshot.scope == "all" else f"{accounts} account(s)"
@@ -119,5 +133,9 @@ def say_where(connection: DuckDBPyConnection, filters: Filters) -> None:
         )
 
 
-def _fitting(filters: Filters, query: Query) -> Filters:
-    return filters if "account" in query.columns else replace(filters, account=())
+def _fitting(filters: Filters, query: Query, queries: Sequence[Query]) -> Filters:
+    """The filters that a query's rows have columns for; one that is alone must have them all."""
+    if len(queries) == 1:
+        return filters if "account" in query.columns else replace(filters, account=())
+    lacking = {name: () for name in filters.given() if name not in query.columns}
+    return replace(filters, **lacking)

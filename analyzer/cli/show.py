@@ -45,7 +45,7 @@ def show(
     format_name: str | None,
     output: Path | None,
 ) -> int:
-    r"""Show a report; without a name, list the reports and findings there are.
+    """Show a report; without a name, list the reports and findings there are.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def show(
             click.echo(f"{query.name:<18} {kind:<17} {query.title}")
         return 0
     chosen = choose([report], known, findings=False)
-    asked = asked_params(param, chosen)
+    asked = asked_params(param, known.values())
     filters = Filters(
         account=resolve_accounts(account, mainnet_rpc_url),
         protocol=tuple(protocol),
@@ -67,8 +67,7 @@ def show(
         chain_id=() if chain is None else (chain,),
     )
     with open_as_of(db, block) as connection:
-        if config.talk >= 0:
-            say_where(connection, filters)
+        say_where(connection, filters, config.talk)
         results = run_all(connection, chosen, asked, filters)
     emit(results, format_name, output)
     return 0

@@ -44,7 +44,7 @@ def verify(
     format_name: str | None,
     **node: float | None,
 ) -> int:
-    r"""Ask the contracts themselves at the snapshot's block and compare, integer for integer.
+    """Ask the contracts themselves at the snapshot's block and compare, integer for integer.
 
     Nothing is written: what is compared here is never what `index` reads. Exit 0: something was
     compared, nothing differed, nothing was skipped; 1: a difference; 2: otherwise.
@@ -85,8 +85,9 @@ def _table(verified: Sequence[Verified]) -> None:
 def _exit_code(verified: Sequence[Verified]) -> int:
     """Differences win over everything but nothing at all; reasons go to stderr."""
     differ = False
-    incomplete = not verified
-    if not verified:
+    tallies = [one.comparison for one in verified]
+    incomplete = not any(tally.verdicts + tally.values + tally.flips for tally in tallies)
+    if incomplete:
         click.echo("error: nothing was compared: run `perpscope index` first", err=True)
     for one in verified:
         found = one.comparison
@@ -104,8 +105,7 @@ def _exit_code(verified: Sequence[Verified]) -> int:
             click.echo(f"{name}: skipped: {reason}", err=True)
         differ = differ or bool(found.differences)
         if found.verdicts + found.values + found.flips == 0:
-            click.echo(f"error: {name}: nothing was compared", err=True)
-            incomplete = True
+            click.echo(f"{name}: there was nothing to compare", err=True)
         incomplete = incomplete or found.skipped > 0
     if differ:
         return 1

@@ -100,6 +100,11 @@ def _finds_by_logs(deployment: Deployment, plan: Plan) -> bool:
 
 def _refuse_gap(deployment: Deployment, start: int, end: int, head: Block) -> None:
     """Positions from logs are complete only with every log from the deployment's first block."""
+    if deployment.start_block > head.number:
+        raise AnalyzerError(
+            f"start_block {deployment.start_block} of {deployment.name} is above the head "
+            f"{head.number}: give the block at which the contracts were deployed"
+        )
     if start > deployment.start_block or end < head.number:
         raise AnalyzerError(
             f"positions of {deployment.name} from logs need every log of blocks "
