@@ -245,3 +245,13 @@ def test_the_demo_ends_with_findings_and_their_exports(perpscope, tmp_path):
     for kind in ("json", "csv", "parquet"):
         assert (tmp_path / "perpscope-demo" / "exports" / f"liquidatable.{kind}").exists()
     assert all(len(line) <= 100 or "perpscope-demo" in line for line in ran.out.splitlines())
+
+
+def test_what_was_not_read_is_not_called_clean(perpscope):
+    read = "0x02484cb50aac86eae85610d6f4bf026f30f6627d"
+    liquidatable = "0xbcd4042de499d14e55001ccbb24a551f3b954096"
+    assert perpscope("index", "--rpc-url", RECORDED, "--account", read).code == 0
+    for scope in (["--account", liquidatable], ["--deployment", "nope"], ["--chain", "1"]):
+        ran = perpscope("check", "liquidatable", *scope)
+        assert (ran.code, ran.out) == (2, "")
+        assert "perpscope index" in ran.err
