@@ -4,6 +4,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from analyzer.errors import AnalyzerError
 from analyzer.indexer.history import replay
 from analyzer.indexer.plan import Progress, Silent
 from analyzer.indexer.snapshot import first_contact, rows_of, take
@@ -17,6 +18,8 @@ from analyzer.store.schema import create_normalised
 
 def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
     """Empty the normalised tables and fill them again, in one transaction."""
+    if not path.exists():
+        raise AnalyzerError(f"there is no database at {path}: run `perpscope index` first")
     listener = progress or Silent()
     with open_for_writing(path) as connection:
         deployments = remembered(connection)

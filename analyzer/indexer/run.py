@@ -16,7 +16,7 @@ from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.rows import Tokens
 from analyzer.store import derived, raw_state
-from analyzer.store.database import open_for_writing, transaction
+from analyzer.store.database import holds_data, open_for_writing, transaction
 from analyzer.store.deployments import remember
 
 
@@ -45,6 +45,7 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
         )
     head = chain.block(plan.block)
     outcomes: list[Outcome] = []
+    is_new = not path.exists()
     with open_for_writing(path) as connection:
         for deployment in plan.deployments:
             try:
@@ -53,6 +54,9 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
                 )
             except AnalyzerError as error:
                 outcomes.append(Outcome(deployment, error=error))
+        holds_nothing = is_new and not holds_data(connection)
+    if holds_nothing:
+        path.unlink()  # a run that stored nothing leaves no file that looks like an answer
     return outcomes
 
 

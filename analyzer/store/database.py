@@ -64,6 +64,12 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     connection.commit()
 
 
+def holds_data(connection: DuckDBPyConnection) -> bool:
+    """Whether anything of a chain is stored: logs of some range, or a snapshot."""
+    sql = "select exists(from checkpoints) or exists(from raw_snapshots)"
+    return first(connection, sql) == (True,)
+
+
 def first(
     connection: DuckDBPyConnection, sql: str, values: Sequence[Any] = ()
 ) -> tuple[Any, ...] | None:

@@ -164,7 +164,7 @@ def test_a_node_without_finalized_blocks(refused, with_vault):
     ],
 )
 def test_a_vault_that_is_not_what_the_entry_says(
-    refused, with_vault, gmx_v1_recording, write_recording, vault, variant, found
+    refused, with_vault, gmx_v1_recording, write_recording, vault, variant, found, tmp_path
 ):
     with_vault(vault, variant)
     asked = copy.copy(gmx_v1_recording)
@@ -180,6 +180,12 @@ def test_a_vault_that_is_not_what_the_entry_says(
         ),
     ]
     assert found in refused("index", "--rpc-url", f"recording:{write_recording(asked)}")
+    assert not (tmp_path / "perpscope.duckdb").exists()
+
+
+def test_a_rebuild_of_nothing(refused, tmp_path):
+    assert "run `perpscope index` first" in refused("index", "--rebuild", "--db", "typo.duckdb")
+    assert not (tmp_path / "typo.duckdb").exists()
 
 
 @pytest.fixture
