@@ -1,12 +1,13 @@
 """Rebuilding everything normalised from the raw rows, without a network."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from analyzer.errors import AnalyzerError
-from analyzer.indexer.history import replay
 from analyzer.indexer.plan import Progress, Silent
+from analyzer.indexer.replaying import catch_up
 from analyzer.indexer.snapshot import first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
@@ -27,21 +28,18 @@ def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
             create_normalised(connection)
             for deployment in deployments:
                 listener.stage(deployment, "replaying stored logs")
-                _replay_streams(connection, deployment)
+                _replay_streams(connection, deployment, listener)
                 listener.stage(deployment, "taking stored snapshots again")
                 _retake_snapshots(connection, deployment)
     return deployments
 
 
-def _replay_streams(connection: DuckDBPyConnection, deployment: Deployment) -> None:
+def _replay_streams(
+    connection: DuckDBPyConnection, deployment: Deployment, progress: Progress
+) -> None:
     filters = protocols()[deployment.protocol].log_filters(deployment)
-    for stream, _ in raw_logs.streams(connection, deployment, filters):
-        state: dict[str, object] = {}
-        for logs in raw_logs.stored_batches(connection, stream):
-            rows = replay(deployment, logs, state)
-            derived.put_events(
-                connection, deployment, logs[0].block_number, logs[-1].block_number, rows
-            )
+    for stream, _, _ in raw_logs.streams(connection, deployment, filters):
+        catch_up(connection, deployment, stream, progress, nullcontext)
 
 
 def _retake_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> None:
