@@ -40,6 +40,11 @@ class LogReader:
         self._query = LogQuery(rpc)
         self._vouching = Vouching(rpc, self._query, settings.bloom_checks)
 
+    @property
+    def knows_head(self) -> bool:
+        """Whether anybody has said how high the chain is."""
+        return self._vouching.head is not None
+
     def saw(self, head: int) -> None:
         """The chain is at least so high: what lies far below will not be reorganised."""
         self._vouching.saw(head)

@@ -36,16 +36,16 @@ class Vouching:
         self._rpc = rpc
         self._query = query
         self._bloom_checks = bloom_checks
-        self._head = 0
+        self.head: int | None = None
 
     def saw(self, head: int) -> None:
         """The chain is at least so high."""
-        self._head = max(self._head, head)
+        self.head = head if self.head is None else max(self.head, head)
 
     def headers(self, logs: LogColumns, first: int, last: int) -> dict[int, Block]:
         """The headers that a range's logs are checked with, by number."""
         spoken = np.unique(logs.block_number)
-        tail = range(max(first, self._head - TAIL + 1), last + 1)
+        tail = range(max(first, (self.head or 0) - TAIL + 1), last + 1)
         wanted = {first, last, *tail, *logs.block_number[logs.block_time == NO_TIME].tolist()}
         wanted.update(_spread(first, tail.start if tail else last + 1, spoken, self._bloom_checks))
         numbers = sorted(wanted)
