@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, overload
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from analyzer.evm import Log
@@ -130,7 +131,8 @@ class LogColumns(Sequence[Log]):
     def take(self, rows: Numbers | NDArray[np.bool_]) -> "LogColumns":
         """The logs at these places, or those for which it is true."""
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        starts, lengths = self.offsets[rows], self.lengths[rows]
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         whole = len(rows) and np.array_equal(starts[1:], starts[:-1] + lengths[:-1])
@@ -143,6 +145,19 @@ class LogColumns(Sequence[Log]):
             field.name: getattr(self, field.name)[rows] for field in fields(self)[:-2]
         }
         return LogColumns(**taken, data=data, offsets=offsets)
+
+    def texts(self, rows: Numbers, length: int) -> Bytes:
+        """Topics and data of the logs at these places, whose data has this length.
+
+        One row of bytes a log: four topics, the data, and zeros up to a multiple of eight.
+        """
+        topics = 32 * MAX_TOPICS
+        made = np.zeros((len(rows), -(-(topics + length) // 8) * 8), np.uint8)
+        made[:, :topics] = self.topics[rows].reshape(-1, topics)
+        if length:
+            payloads = sliding_window_view(self.data, length)
+            made[:, topics : topics + length] = payloads[self.offsets[rows]]
+        return made
 
     @staticmethod
     def join(parts: "Sequence[LogColumns]") -> "LogColumns":
