@@ -13,7 +13,7 @@ from analyzer.indexer.plan import Plan, Progress, Source
 from analyzer.indexer.replaying import catch_up
 from analyzer.protocol import Deployment, State
 from analyzer.protocols import protocols
-from analyzer.store import derived, raw_logs, replays
+from analyzer.store import derived, event_tables, raw_logs, replays
 from analyzer.store.database import transaction
 
 
@@ -80,6 +80,7 @@ def _stream(
             if first <= end and last >= start:
                 raw_logs.forget(connection, stream)
                 replays.forget(connection, stream)
+                event_tables.forget(connection, deployment, first, last)
                 derived.put_events(connection, deployment, first, last, [])
     return raw_logs.stream_of(deployment, filters, start), start - 1
 

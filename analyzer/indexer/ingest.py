@@ -1,7 +1,7 @@
-"""From a chain's logs to raw rows: range by range, linked to each other, a transaction at a time.
+"""From a chain's logs to rows: range by range, linked to each other, a transaction at a time.
 
-The chain fetches what comes next while a range is being written. Nothing here knows what logs
-mean: that is replayed from the stored rows.
+The chain fetches what comes next while a range is decoded and written. What logs mean to positions
+is replayed later, from the stored rows.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from analyzer.indexer.plan import Progress
 from analyzer.indexer.reorgs import check_link
 from analyzer.log_columns import NO_TIME, LogColumns
 from analyzer.protocol import Deployment
-from analyzer.store import raw_logs
+from analyzer.protocols import protocols
+from analyzer.store import event_tables, raw_logs
 from analyzer.store.database import transaction
 
 ENOUGH: Final = 1 << 23
@@ -56,14 +57,14 @@ def ingest(
             count += len(logs)
             size += logs.nbytes
             if size >= ENOUGH or monotonic() - since >= PATIENCE:
-                _store(connection, stream, held, head)
+                _store(connection, deployment, stream, held, head)
                 progress.blocks(
                     deployment, batch.to_block - from_block + 1, to_block - from_block + 1, count
                 )
                 held, size, since = [], 0, monotonic()
     finally:
         if held:
-            _store(connection, stream, held, head)
+            _store(connection, deployment, stream, held, head)
     progress.blocks(deployment, to_block - from_block + 1, to_block - from_block + 1, count)
     return count
 
@@ -86,18 +87,22 @@ def timed(batch: LogBatch) -> LogColumns:
 
 def _store(
     connection: DuckDBPyConnection,
+    deployment: Deployment,
     stream: raw_logs.Stream,
     held: Sequence[LogBatch],
     head: Block,
 ) -> None:
+    logs = LogColumns.join([LogColumns.of(batch.logs) for batch in held])
+    events = protocols()[deployment.protocol].events(deployment)
     whole = LogBatch(
         from_block=held[0].from_block,
         to_block=held[-1].to_block,
-        logs=LogColumns.join([LogColumns.of(batch.logs) for batch in held]),
+        logs=logs,
         blocks=[block for batch in held for block in batch.blocks],
     )
     with transaction(connection):
         raw_logs.append(connection, stream, whole, _hash_at_end(whole, head))
+        event_tables.append(connection, deployment, events, logs)
 
 
 def _hash_at_end(batch: LogBatch, head: Block) -> str | None:

@@ -8,7 +8,7 @@ from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError, ReorganisedError
 from analyzer.evm import Block, LogBatch
 from analyzer.protocol import Deployment
-from analyzer.store import derived, raw_logs, raw_state, replays
+from analyzer.store import derived, event_tables, raw_logs, raw_state, replays
 from analyzer.store.database import transaction
 from analyzer.store.known_blocks import known_block
 
@@ -40,6 +40,7 @@ def roll_back(
             else:
                 raw_logs.forget_after(connection, stream, fork, hash_)
                 replays.rewind(connection, stream, fork, before)
+        event_tables.forget_after(connection, deployment, fork)
         raw_state.forget_after(connection, deployment, fork)
         derived.forget_after(connection, deployment, fork)
     return fork
