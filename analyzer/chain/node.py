@@ -67,7 +67,7 @@ class NodeChain:
         self, filters: Sequence[LogFilter], from_block: int, to_block: int
     ) -> Iterator[LogBatch]:
         """Logs in adaptive ranges; see ``Chain.logs``."""
-        if not self._logs.knows_head:
+        if from_block <= to_block and not self._logs.knows_head:
             self.block("latest")
         total, done, logs = to_block - from_block + 1, 0, 0
 

@@ -23,9 +23,11 @@ from analyzer.protocols import protocols
 from analyzer.store import event_tables, raw_logs
 from analyzer.store.database import transaction
 
-ENOUGH: Final = 1 << 23
-"""Bytes of logs that are worth a transaction of their own."""
-PATIENCE: Final = 1.0
+FULL: Final = 122_880
+"""Logs that are worth a transaction: a whole row group goes into the file without a detour."""
+ENOUGH: Final = 1 << 26
+"""Bytes of logs beyond which a transaction does not grow."""
+PATIENCE: Final = 2.0
 """Seconds after which what was fetched is stored, however little it is."""
 
 
@@ -47,7 +49,7 @@ def ingest(
     last = raw_logs.newest(connection, stream)
     before = last.to_hash if last and last.to_block == from_block - 1 else None
     held: list[LogBatch] = []
-    count, size, since = 0, 0, monotonic()
+    count, stored, size, since = 0, 0, 0, monotonic()
     try:
         for batch in chain.logs(filters, from_block, to_block):
             check_link(batch, before, head)
@@ -56,12 +58,12 @@ def ingest(
             held.append(replace(batch, logs=logs))
             count += len(logs)
             size += logs.nbytes
-            if size >= ENOUGH or monotonic() - since >= PATIENCE:
+            if count - stored >= FULL or size >= ENOUGH or monotonic() - since >= PATIENCE:
                 _store(connection, deployment, stream, held, head)
                 progress.blocks(
                     deployment, batch.to_block - from_block + 1, to_block - from_block + 1, count
                 )
-                held, size, since = [], 0, monotonic()
+                held, stored, size, since = [], count, 0, monotonic()
     finally:
         if held:
             _store(connection, deployment, stream, held, head)

@@ -13,8 +13,18 @@ from analyzer import __version__
 from analyzer.errors import AnalyzerError
 from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
 
+Config = dict[str, str | bool | int | float | list[str]]
 PID: Final = re.compile(r"PID (\d+)")
-DISK_ERRORS: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+DISK_ERRORS: Final = (
+    duckdb.IOException, duckdb.TransactionException, duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)  # fmt: skip
+WRITING: Final[Config] = {
+    "storage_compatibility_version": STORAGE_VERSION,
+    "checkpoint_threshold": "128MB",
+    "memory_limit": "512MB",
+}
+"""Settings of a writer: a longer log between checkpoints, and memory that history cannot fill."""
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -79,11 +89,10 @@ def first(
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = (
-        {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
-    )
     try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=settings)
+        connection = duckdb.connect(
+            str(path), read_only=read_only, config={} if read_only else WRITING
+        )
     except duckdb.Error as error:
         raise _open_error(path, error) from error
     connection.execute("set timezone = 'UTC'")
