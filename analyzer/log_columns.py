@@ -123,6 +123,11 @@ class LogColumns(Sequence[Log]):
         """The size of each log's data in bytes."""
         return np.diff(self.offsets)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the columns hold in memory."""
+        return sum(int(getattr(self, field.name).nbytes) for field in fields(self))
+
     def take(self, rows: Numbers | NDArray[np.bool_]) -> "LogColumns":
         """The logs at these places, or those for which it is true."""
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows

@@ -1,7 +1,7 @@
 """Opening a database file: one writer at a time, one transaction per step, clear refusals."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -71,10 +71,10 @@ def holds_data(connection: DuckDBPyConnection) -> bool:
 
 
 def first(
-    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] = ()
+    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
 ) -> tuple[Any, ...] | None:
     """The first row. DuckDB refuses other work while a result is unread, so it is read whole."""
-    rows = connection.execute(sql, list(values)).fetchall()
+    rows = connection.execute(sql, values).fetchall()
     return rows[0] if rows else None
 
 

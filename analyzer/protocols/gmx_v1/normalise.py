@@ -46,6 +46,11 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     ]
 
 
+def events(_: Deployment) -> Sequence[Known]:
+    """The events that are replayed; the filters name their contracts."""
+    return [Known.of(event) for event in _events().values()]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left.
 
@@ -54,7 +59,7 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequenc
     """
     book = dict(state)
     rows: list[Row] = []
-    decoded = decode([Known.of(event) for event in _events().values()], logs)
+    decoded = decode(events(deployment), logs)
     for _, group in groupby(decoded, key=lambda one: (one[0].block_number, one[0].tx_hash)):
         transaction = _Transaction(deployment, book)
         for log, event, values in group:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from analyzer.event_columns import Values, decode
+from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
 from analyzer.protocols.gmx_v2.deployments import EVENT_EMITTER
@@ -34,10 +34,15 @@ def price_filters(deployment: Deployment) -> Sequence[LogFilter]:
     return [LogFilter((emitter,), ((EVENT_LOG_1,), event_topics(["OraclePriceUpdate"])))]
 
 
+def events(_: Deployment) -> Sequence[Known]:
+    """The EventEmitter's events that are replayed."""
+    return known_events(list(HANDLERS))
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left."""
     run = Ledger(deployment, dict(state))
-    for log, event, values in decode(known_events(list(HANDLERS)), logs):
+    for log, event, values in decode(events(deployment), logs):
         if event is None:
             run.complain(log, "unknown_event", "no event by this name is known")
             continue

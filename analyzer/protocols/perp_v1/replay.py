@@ -48,13 +48,20 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     ]
 
 
+def events(deployment: Deployment) -> Sequence[Known]:
+    """The events that are replayed, of the ClearingHouse and of the AMMs."""
+    house = deployment.contracts[CLEARING_HOUSE].lower()
+    return [
+        *(Known.of(event, house) for event in _events("ClearingHouse").values()),
+        *(Known.of(event, *amms_of(deployment)) for event in _events("Amm").values()),
+    ]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of logs in chain order; ``state`` is what the logs before them left behind."""
     run = _Replay(deployment, dict(state), histories(state))
     house = deployment.contracts[CLEARING_HOUSE].lower()
-    known = [Known.of(event, house) for event in _events("ClearingHouse").values()]
-    known += [Known.of(event, *amms_of(deployment)) for event in _events("Amm").values()]
-    for log, event, values in decode(known, logs):
+    for log, event, values in decode(events(deployment), logs):
         if event is not None and (log.address != house or event.addresses == (house,)):
             run.take(log, event.name, values)
     return run.rows

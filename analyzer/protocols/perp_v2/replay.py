@@ -54,12 +54,16 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     )
 
 
+def events(deployment: Deployment) -> Sequence[Known]:
+    """The events that are replayed, each of its own contract."""
+    return [Known.of(_event(role, name), deployment.contracts[role]) for role, name in HANDLERS]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Event rows, in chain order; a log that cannot be decoded is a data-quality row."""
-    known = [Known.of(_event(role, name), deployment.contracts[role]) for role, name in HANDLERS]
     handlers = {name: handler for (_, name), handler in HANDLERS.items()}
     replayed = Replayed(deployment, state)
-    for log, event, values in decode(known, logs):
+    for log, event, values in decode(events(deployment), logs):
         if event is None:
             continue
         try:
