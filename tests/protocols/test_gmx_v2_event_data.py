@@ -1,6 +1,5 @@
 """Nested events decoded by learned layouts say what eth-abi says, whatever is in them."""
 
-from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -39,10 +38,8 @@ def test_bulk_decoding_equals_eth_abi_on_every_recorded_log(name):
     assert len(logs) > 1000
     assert differences(KNOWN, logs) == []
     decoded = decode(KNOWN, logs)
-    assert decoded.malformed == []
-    # one log of each layout was decoded by eth-abi, to learn it; no others
-    assert len(decoded.singly) < 30
-    assert len(decoded.groups) <= len(decoded.singly)
+    assert (decoded.singly, decoded.malformed) == ([], [])
+    assert 0 < len(decoded.groups) < 30
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -124,9 +121,8 @@ def test_event_logs_with_two_topics_of_their_own_are_decoded_too():
     log = increase()
     wider = replace(log, topics=(EVENT_LOG_2, *log.topics[1:], TOPIC))
     assert differences(KNOWN, [log, wider, log, wider]) == []
-    assert Counter(len(group.rows) for group in decode(KNOWN, [log, wider, log, wider]).groups) == {
-        1: 2
-    }
+    groups = decode(KNOWN, [log, wider, log, wider]).groups
+    assert sorted(group.rows.tolist() for group in groups) == [[0, 2], [1, 3]]
 
 
 @pytest.mark.parametrize(
@@ -161,5 +157,5 @@ def test_layouts_beyond_the_most_that_are_learned_are_still_decoded():
     logs = [funding(**{name: value}) for value in (1, 2, 3) for name in names]
     decoded = decode(KNOWN, logs)
     assert len(decoded.groups) == MOST_LAYOUTS
-    assert len(decoded.singly) == MOST_LAYOUTS + 3 * 5
+    assert len(decoded.singly) == 3 * 5
     assert differences(KNOWN, logs) == []
