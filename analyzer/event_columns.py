@@ -138,12 +138,12 @@ def _decode_shape(decoded: DecodedLogs, known: Known, rows: Numbers) -> None:
         except MalformedError as error:
             decoded.malformed.append((row, known, str(error)))
             continue
-        decoded.singly.append((row, known, values))
-        if known.learn and len(rows) and learned < MOST_LAYOUTS:
-            layout = known.learn(log)
-            if layout is not None and _reads(layout, columns, row, values):
-                learned += 1
-                rows = _read(decoded, known, layout, rows)
+        layout = known.learn(log) if known.learn and learned < MOST_LAYOUTS else None
+        if layout is not None and _reads(layout, columns, row, values):
+            learned += 1
+            rows = _read(decoded, known, layout, np.concatenate([[row], rows]))
+        else:
+            decoded.singly.append((row, known, values))
 
 
 def _read(decoded: DecodedLogs, known: Known, layout: Layout, rows: Numbers) -> Numbers:
