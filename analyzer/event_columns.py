@@ -103,7 +103,7 @@ def _rows_of(known: Known, logs: LogColumns) -> Numbers:
     topic = np.frombuffer(bytes.fromhex(known.topic[2:]), "S32")
     is_known = logs.topics[:, known.position].view("S32")[:, 0] == topic
     rows = np.flatnonzero(is_known & (logs.topic_count > known.position))
-    if known.addresses:
+    if known.addresses and len(rows):
         wanted = bytes.fromhex("".join(address[2:] for address in known.addresses))
         emitters = logs.address[rows].view("S20")[:, 0]
         rows = rows[np.isin(emitters, np.frombuffer(wanted, "S20"))]

@@ -82,7 +82,11 @@ def _stream(
                 replays.forget(connection, stream)
                 event_tables.forget(connection, deployment, first, last)
                 derived.put_events(connection, deployment, first, last, [])
-    return raw_logs.stream_of(deployment, filters, start), start - 1
+        fresh = raw_logs.stream_of(deployment, filters, start)
+        raw_logs.forget(connection, fresh)
+        replays.forget(connection, fresh)
+        event_tables.forget(connection, deployment, start, end)
+    return fresh, start - 1
 
 
 def _finds_by_logs(deployment: Deployment, plan: Plan) -> bool:

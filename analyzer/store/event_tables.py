@@ -14,10 +14,10 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.event_columns import DecodedLogs, Group, Known, decode
-from analyzer.log_columns import LogColumns, Numbers
+from analyzer.log_columns import NO_TIME, LogColumns, Numbers
 from analyzer.protocol import Deployment
 from analyzer.store.event_arrow import arrow_column, column_type, hex_column
-from analyzer.store.writing import DECIMAL_LIMIT, insert
+from analyzer.store.writing import DECIMAL_LIMIT, MICROSECONDS, insert
 
 PREFIX: Final = "event_"
 PLACE: Final = {
@@ -38,6 +38,9 @@ MOST_COLUMNS: Final = 120
 
 NUMBERS: Final = {"BIGINT", "DECIMAL(38,0)"}
 """Types of one value, by its layout and by itself: what it is of decides how large it can be."""
+
+LAST_TIME: Final = 2**63 // MICROSECONDS
+"""Unix seconds that a timestamp no longer holds; such a time is null."""
 
 Columns = dict[str, tuple[str, pa.Array]]
 """Type and values by column name."""
@@ -139,13 +142,15 @@ def _one(value: bool | int | str | bytes) -> pa.Array:
 
 
 def _places(deployment: Deployment, logs: LogColumns, rows: Numbers) -> Columns:
-    micros = pa.array(logs.block_time[rows] * 1_000_000, pa.timestamp("us"))
+    times = logs.block_time[rows]
+    known = (times != NO_TIME) & (times < LAST_TIME)
+    micros = pa.array(np.where(known, times, 0) * MICROSECONDS, pa.int64(), mask=~known)
     arrays = (
         pa.repeat(pa.scalar(deployment.chain_id, pa.int64()), len(rows)),
         pa.repeat(pa.scalar(deployment.name), len(rows)),
         pa.array(logs.block_number[rows]),
         pa.array(logs.log_index[rows]),
-        micros,
+        micros.cast(pa.timestamp("us")),
         hex_column(logs.tx_hash[rows]),
         hex_column(logs.address[rows]),
     )
