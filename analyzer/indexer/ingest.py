@@ -50,6 +50,7 @@ def ingest(
     before = last.to_hash if last and last.to_block == from_block - 1 else None
     held: list[LogBatch] = []
     count, stored, size, since = 0, 0, 0, monotonic()
+    asked, total = chain.requests, to_block - from_block + 1
     try:
         for batch in chain.logs(filters, from_block, to_block):
             check_link(batch, before, head)
@@ -60,14 +61,12 @@ def ingest(
             size += logs.nbytes
             if count - stored >= FULL or size >= ENOUGH or monotonic() - since >= PATIENCE:
                 _store(connection, deployment, stream, held, head)
-                progress.blocks(
-                    deployment, batch.to_block - from_block + 1, to_block - from_block + 1, count
-                )
                 held, stored, size, since = [], count, 0, monotonic()
+            done = batch.to_block - from_block + 1
+            progress.blocks(deployment, done, total, count, chain.requests - asked)
     finally:
         if held:
             _store(connection, deployment, stream, held, head)
-    progress.blocks(deployment, to_block - from_block + 1, to_block - from_block + 1, count)
     return count
 
 

@@ -19,7 +19,7 @@ from analyzer.protocol import Deployment
 from analyzer.store.database import first
 from analyzer.store.writing import insert
 
-REPLAY_BATCH: Final = 50_000
+REPLAY_BATCH: Final = 10_000
 HIGHEST_BLOCK: Final = 2**63 - 1
 
 
@@ -158,17 +158,29 @@ def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, has
 def stored_batches(
     connection: DuckDBPyConnection, stream: Stream, after: int = -1
 ) -> Iterator[LogBatch]:
-    """The stored logs above a block in chain order, whole ranges at a time, for replaying them."""
+    """The stored logs above a block in chain order, whole blocks at a time, for replaying them."""
     start, held = None, 0
     ranges = checkpoints(connection, stream, after)
     for place, one in enumerate(ranges):
         start = max(one.from_block, after + 1) if start is None else start
         held += one.logs
         if held >= REPLAY_BATCH or place + 1 == len(ranges):
-            yield LogBatch(
-                start, one.to_block, stored_logs(connection, stream, start, one.to_block)
-            )
+            logs = stored_logs(connection, stream, start, one.to_block)
+            yield from _cut(LogBatch(start, one.to_block, logs))
             start, held = None, 0
+
+
+def _cut(batch: LogBatch) -> Iterator[LogBatch]:
+    """A batch as consecutive ones of about ``REPLAY_BATCH`` logs, cut between blocks."""
+    logs = LogColumns.of(batch.logs)
+    numbers, start, first = logs.block_number, 0, batch.from_block
+    while len(logs) - start > REPLAY_BATCH:
+        last = int(numbers[start + REPLAY_BATCH])
+        end = int(np.searchsorted(numbers, last, side="right"))
+        yield LogBatch(first, last, logs[start:end])
+        start, first = end, last + 1
+    if first <= batch.to_block:
+        yield LogBatch(first, batch.to_block, logs[start:])
 
 
 def stored_logs(
