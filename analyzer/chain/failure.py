@@ -34,11 +34,15 @@ class Kind(StrEnum):
 SPLITTABLE = frozenset({Kind.RANGE_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT})
 """An eth_getLogs that fails so is likely to succeed on fewer blocks."""
 
-SHRINKABLE = SPLITTABLE | {Kind.UNKNOWN, Kind.INVALID_PARAMS}
+SHRINKABLE = SPLITTABLE | {Kind.UNKNOWN, Kind.INVALID_PARAMS, Kind.TRANSIENT}
 """It is worth trying fewer blocks: providers find new words for their limits all the time."""
 
-OVERSIZED = frozenset({Kind.CALL_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT})
+OVERSIZED = frozenset({Kind.CALL_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT, Kind.TRANSIENT})
 """A multicall or batch that fails so may succeed in halves."""
+
+WORTH_A_SECOND_TRY = frozenset({Kind.TRANSIENT})
+"""What may pass by itself, or mean that too much was asked ("internal error", HTTP 502 and 503): it
+is asked again once before anything is made of it."""
 
 PATIENCE = {
     Kind.RATE_LIMIT: 2.0,

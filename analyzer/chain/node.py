@@ -1,7 +1,6 @@
 """A node as a chain: what it says, checked, or one sentence about why it does not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +12,7 @@ from analyzer.chain.headers import METHOD, header_in, headers
 from analyzer.chain.hiding import Hider, host_label
 from analyzer.chain.interface import Tag
 from analyzer.chain.logs import LogReader
+from analyzer.chain.pool import DaemonPool
 from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
@@ -35,7 +35,7 @@ class NodeChain:
         self.label = label
         self._report = progress or (lambda _: None)
         self._rpc = Rpc(transport, hider, settings, self._note)
-        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="rpc")
+        self._pool = DaemonPool(settings.concurrency)
         self._logs = LogReader(self._rpc, settings, self._pool)
         self._state = StateReader(self._rpc, label, settings, self._pool)
         self._chain_id: int | None = None
@@ -96,6 +96,7 @@ class NodeChain:
         """Stop what is under way and let go of the connection."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._rpc.close()
+        self._pool.shutdown()
 
     def _tagged(self, tag: Tag) -> Block:
         advice = f"{self.label} does not know its {tag} block"

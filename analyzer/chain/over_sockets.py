@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ from analyzer.chain.settings import Settings
 from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
 
 TOO_BIG: Final = 1009  # the close code of RFC 6455
+FAREWELL: Final = 1.0
+"""Seconds that a node has to agree to the end of a connection."""
 
 
 class _IpcProvider(BytesOnly, IPCProvider):
@@ -73,6 +76,8 @@ class WebSocketTransport:
         self._settings = settings
         self._lock = threading.Lock()
         self._provider: _WebSocketProvider | None = None
+        self._asking: Future[Any] | None = None
+        self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -81,6 +86,8 @@ class WebSocketTransport:
         """See ``Transport``."""
         seconds = self._settings.timeout
         with self._lock:
+            if self._is_closed:
+                raise LostError(Kind.UNREACHABLE, "the connection has been closed")
             try:
                 return Reply(self._run(asyncio.wait_for(self._exchange(payload), seconds)))
             except TimeoutError:
@@ -96,11 +103,16 @@ class WebSocketTransport:
                     lost = LostError(Kind.TRANSIENT, "the connection was dropped")
             except (OSError, websockets.exceptions.WebSocketException, ValueError):
                 lost = LostError(Kind.UNREACHABLE, "no WebSocket can be opened")
+            except CancelledError:
+                lost = LostError(Kind.UNREACHABLE, "the connection has been closed")
             self._run(self._drop())
         raise lost
 
     def close(self) -> None:
-        """See ``Transport``."""
+        """See ``Transport``; what is under way ends with it."""
+        self._is_closed = True
+        if (asking := self._asking) is not None:
+            asking.cancel()
         with self._lock:
             self._run(self._drop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -108,11 +120,12 @@ class WebSocketTransport:
         self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        self._asking = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self._asking.result()
 
     async def _exchange(self, payload: bytes) -> bytes:
         if self._provider is None:
-            options = {"max_size": self._settings.max_response_bytes}
+            options = {"max_size": self._settings.max_response_bytes, "close_timeout": FAREWELL}
             provider = _WebSocketProvider(self._url, options, use_text_frames=True)
             await provider._provider_specific_connect()  # noqa: SLF001  connect() would retry and log
             self._provider = provider

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from analyzer.chain.classify import classify, named_limits, suggested_range
-from analyzer.chain.failure import PATIENCE, Kind, RpcFailure
+from analyzer.chain.failure import PATIENCE, WORTH_A_SECOND_TRY, Kind, RpcFailure
 from analyzer.chain.hiding import Hider
 from analyzer.chain.pace import Pace, hinted_wait, retry_after
 from analyzer.chain.settings import Settings
@@ -65,12 +65,15 @@ class Rpc:
     def call(
         self, method: str, params: list[Any], final: frozenset[Kind] = frozenset()
     ) -> msgspec.Raw:
-        """The undecoded result; a failure of a ``final`` kind is raised without a retry."""
+        """The undecoded result; a failure of a ``final`` kind is raised with at most one retry."""
         for attempt in itertools.count(1):
             outcome = self._ask((method, params))
             if not isinstance(outcome, RpcFailure):
                 return outcome
-            if outcome.kind in final or not self._may_retry(outcome, attempt):
+            is_final = outcome.kind in final and (
+                attempt > 1 or outcome.kind not in WORTH_A_SECOND_TRY
+            )
+            if is_final or not self._may_retry(outcome, attempt):
                 raise outcome
             self.back_off(outcome, attempt)
         raise AssertionError
@@ -212,6 +215,8 @@ class Rpc:
 
     def _exchange(self, method: str, payload: bytes) -> Reply | RpcFailure:
         self._pace.wait()
+        if self._closed.is_set():
+            return RpcFailure(Kind.UNREACHABLE, method, "the connection has been closed")
         with self._lock:
             self.requests += 1
         try:
