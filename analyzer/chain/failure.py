@@ -113,8 +113,17 @@ CURES = {
 }
 
 
-def sentence(failure: RpcFailure, label: str, what: str | None = None) -> AnalyzerError:
+class NodeError(AnalyzerError):
+    """What is wrong with one node; ``reason`` is the error without its cure."""
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"{reason}: {cure}")
+        self.reason = reason
+
+
+def sentence(failure: RpcFailure, label: str, what: str | None = None) -> NodeError:
     """The failure as an error for the user: which node, what was asked, what to do."""
-    cure = CURES.get(failure.kind, CURES[Kind.UNKNOWN])
-    text = cure.format(what=what or failure.method, detail=failure.detail or "no reason given")
-    return AnalyzerError(f"{label} {text}")
+    template = CURES.get(failure.kind, CURES[Kind.UNKNOWN])
+    reason, _, cure = template.rpartition(": ")
+    said = reason.format(what=what or failure.method, detail=failure.detail or "no reason given")
+    return NodeError(f"{label} {said}", cure)

@@ -7,7 +7,7 @@ import msgspec
 
 from analyzer.chain import wire
 from analyzer.chain.dial import connect
-from analyzer.chain.failure import Kind, RpcFailure, sentence
+from analyzer.chain.failure import Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import METHOD, header_in, headers
 from analyzer.chain.hiding import Hider, host_label
 from analyzer.chain.interface import Tag
@@ -17,7 +17,6 @@ from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
 from analyzer.chain.transport import Transport
-from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
 from analyzer.reads import MalformedError
 
@@ -111,10 +110,10 @@ class NodeChain:
         except RpcFailure as failure:
             foreign = {Kind.HEADER_LAG, Kind.INVALID_PARAMS, Kind.UNKNOWN, Kind.METHOD_DISABLED}
             if tag != "latest" and failure.kind in foreign:
-                raise AnalyzerError(f"{advice} ({failure.detail}): {cure}") from None
+                raise NodeError(f"{advice} ({failure.detail})", cure) from None
             raise sentence(failure, self.label, f"the {tag} block") from None
         if block is None:
-            raise AnalyzerError(f"{advice}: {cure}")
+            raise NodeError(advice, cure)
         return block
 
     def _plainly(self, work: Callable[[], T], what: str) -> T:
@@ -127,7 +126,7 @@ class NodeChain:
             error = self._malformed(malformed, what)
         raise error
 
-    def _malformed(self, error: Exception, what: str) -> AnalyzerError:
+    def _malformed(self, error: Exception, what: str) -> NodeError:
         return sentence(RpcFailure(Kind.MALFORMED, what, str(error)), self.label, what)
 
     def _note(self, text: str) -> None:
@@ -135,6 +134,9 @@ class NodeChain:
         self._report(Progress("wait", 0, 0, self.requests, note=note))
 
 
-def open_node(url: str, settings: Settings, progress: Report | None = None) -> NodeChain:
-    """The chain behind an RPC URL or an IPC path."""
-    return NodeChain(connect(url, settings), host_label(url), Hider(url), settings, progress)
+def open_node(
+    url: str, settings: Settings, progress: Report | None = None, label: str | None = None
+) -> NodeChain:
+    """The chain behind an RPC URL or an IPC path; named by its host unless ``label`` is given."""
+    name = label or host_label(url)
+    return NodeChain(connect(url, settings), name, Hider(url), settings, progress)

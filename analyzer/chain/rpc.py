@@ -29,6 +29,9 @@ Outcome = msgspec.Raw | RpcFailure
 BATCH: Final = "a batch of requests"
 MAX_WORDS: Final = 1_000
 HTTP_TOO_LARGE: Final = 413
+ROUNDS_OF_SILENCE: Final = 2
+"""So many times as many requests as are under way at once may hang in a row; then nobody is there,
+where without another node it would be worth asking for ever less."""
 REFUSES_BATCH: Final = {Kind.UNKNOWN, Kind.BATCH_TOO_LARGE, Kind.BATCH_UNSUPPORTED}
 
 
@@ -61,6 +64,7 @@ class Rpc:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._answered = False
+        self._silence = 0
 
     def call(
         self, method: str, params: list[Any], final: frozenset[Kind] = frozenset()
@@ -115,8 +119,11 @@ class Rpc:
         if self._closed.is_set() or (failure.wait or 0.0) > self._settings.max_wait:
             return False
         limit = round(PATIENCE.get(failure.kind, 0.0) * self._settings.max_attempts)
-        if not self._answered and failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT):
-            limit = min(limit, 2)  # a node that never answered is more likely absent than shaky
+        if failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT):
+            if not self._answered:
+                limit = min(limit, 2)  # a node that never answered is more likely absent than shaky
+            if self._settings.replaceable:
+                limit = min(limit, 2 if self._answered and failure.kind is Kind.TIMEOUT else 1)
         return attempt < limit
 
     def _ask(self, query: Query) -> Outcome:
@@ -222,8 +229,14 @@ class Rpc:
         try:
             reply = self._transport.exchange(payload)
         except LostError as lost:
+            with self._lock:
+                self._silence += lost.kind is Kind.TIMEOUT
+                is_gone = self._silence > ROUNDS_OF_SILENCE * self._settings.concurrency
+            if is_gone and self._settings.replaceable:
+                return RpcFailure(Kind.UNREACHABLE, method, "it no longer answers")
             return RpcFailure(lost.kind, method, lost.detail)
         self._answered = True
+        self._silence = 0
         return reply
 
     def _open(

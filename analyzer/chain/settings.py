@@ -10,7 +10,8 @@ class Settings:
 
     ``timeout`` bounds one request, ``max_attempts`` the tries of one question, ``max_wait`` a
     single pause between tries. ``log_window`` is the first range of blocks asked for; it adapts
-    itself up to ``max_log_window``. ``sleep`` replaces waiting, for tests.
+    itself up to ``max_log_window``. ``replaceable`` says that another node stands by: silence is
+    then waited for less. ``sleep`` replaces waiting, for tests.
     """
 
     timeout: float = 30.0
@@ -25,6 +26,7 @@ class Settings:
     multicall_size: int = 2_000
     multicall_bytes: int = 1 << 20
     max_response_bytes: int = 1 << 29
+    replaceable: bool = False
     sleep: Callable[[float], object] | None = field(default=None, repr=False, compare=False)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from analyzer.chain import multicall, wire
-from analyzer.chain.failure import OVERSIZED, Kind, RpcFailure, sentence
+from analyzer.chain.failure import OVERSIZED, Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import headers
 from analyzer.chain.reverts import revert_data, reverted
 from analyzer.chain.rpc import Outcome, Query, Rpc
@@ -83,8 +83,9 @@ class StateReader:
             raise
         (now,) = headers(self._rpc, [block.number])
         if now.hash != block.hash:
-            raise AnalyzerError(
-                f"block {block.number} of {self._label} was reorganised while being read: run again"
+            raise NodeError(
+                f"block {block.number} of {self._label} was reorganised while being read",
+                "run again",
             )
         return answers
 
