@@ -5,14 +5,14 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from websockets.sync.server import serve
 
 from analyzer.chain.failure import Kind
 from analyzer.chain.over_http import HttpTransport
-from analyzer.chain.over_sockets import WebSocketTransport
+from analyzer.chain.over_sockets import IpcTransport, WebSocketTransport
 from analyzer.chain.pool import DaemonPool
 from analyzer.chain.settings import Settings
 from analyzer.chain.transport import LostError, Reply
@@ -43,6 +43,9 @@ class Script:
 
     def wait(self) -> None:
         self._stopped.wait()
+
+    def end(self) -> None:
+        self._connection.shutdown(socket.SHUT_RDWR)
 
 
 Play = Callable[[Script], object]
@@ -223,6 +226,74 @@ def test_closing_ends_a_websocket_request_that_hangs():
         ended.set()
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def ipc(tmp_path) -> Iterator[Callable[[Play], str]]:
+    """The path of a socket file behind which a script is played for each line that comes in."""
+    with ExitStack() as stack:
+
+        def start(play: Play) -> str:
+            path = str(tmp_path / "node.ipc")
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(path)
+            listener.listen()
+            stopped = threading.Event()
+
+            def accept() -> None:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as lines, suppress(OSError):
+                    for _ in lines:
+                        play(Script(connection, stopped))
+
+            thread = threading.Thread(target=accept, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(stopped.set)
+            return path
+
+        yield start
+
+
+def break_off(script: Script) -> None:
+    script.send(ANSWER[:-10])
+    script.end()
+
+
+IPC: dict[str, tuple[Play, Kind]] = {
+    "nothing": (Script.wait, Kind.TIMEOUT),
+    "a trickle": (lambda s: (s.send(ANSWER[:-200]), s.trickle(ANSWER[-200:])), Kind.TIMEOUT),
+    "a part": (break_off, Kind.TRANSIENT),
+    "too much": (lambda s: s.send(ANSWER * 200), Kind.TOO_MANY_RESULTS),
+}
+
+
+@pytest.mark.enable_socket  # pytest-socket's list of hosts has no place for a socket file
+@pytest.mark.parametrize(("play", "kind"), IPC.values(), ids=IPC)
+def test_an_ipc_answer_is_whole_and_in_time_or_none(ipc, play, kind):
+    settings = Settings(timeout=0.4, max_response_bytes=1_000_000)
+    transport = IpcTransport(ipc(play), settings)
+    with pytest.raises(LostError) as lost:
+        transport.exchange(b"{}")
+    transport.close()
+    assert lost.value.kind is kind
+
+
+@pytest.mark.enable_socket
+def test_ipc_answers_follow_one_another(ipc):
+    """In pieces that end like an answer, with and without a line's end."""
+    answers = iter([b'{"result":[{}', b', {"a":"}"}]}\n', b'{"result":2}', b'\n[{"result":3}]'])
+    play = iter([lambda s: (s.send(next(answers)), s.trickle(next(answers)))])
+    transport = IpcTransport(ipc(lambda s: next(play, lambda s: s.send(next(answers)))(s)), PATIENT)
+    got = [transport.exchange(b"{}").body.strip() for _ in range(3)]
+    transport.close()
+    assert got == [b'{"result":[{}, {"a":"}"}]}', b'{"result":2}', b'[{"result":3}]']
+
+
+@pytest.mark.enable_socket
+def test_closing_ends_an_ipc_request_that_hangs(ipc):
+    begun = threading.Event()
+    ends_at_once(IpcTransport(ipc(lambda s: (begun.set(), s.wait())), PATIENT), begun)
 
 
 def test_a_pool_hands_over_results_and_errors_and_drops_what_is_cancelled():
