@@ -283,8 +283,14 @@ def test_an_ipc_answer_is_whole_and_in_time_or_none(ipc, play, kind):
 def test_ipc_answers_follow_one_another(ipc):
     """In pieces that end like an answer, with and without a line's end."""
     answers = iter([b'{"result":[{}', b', {"a":"}"}]}\n', b'{"result":2}', b'\n[{"result":3}]'])
-    play = iter([lambda s: (s.send(next(answers)), s.trickle(next(answers)))])
-    transport = IpcTransport(ipc(lambda s: next(play, lambda s: s.send(next(answers)))(s)), PATIENT)
+    trickles = iter([True])
+
+    def play(script: Script) -> None:
+        script.send(next(answers))
+        if next(trickles, False):
+            script.trickle(next(answers))
+
+    transport = IpcTransport(ipc(play), PATIENT)
     got = [transport.exchange(b"{}").body.strip() for _ in range(3)]
     transport.close()
     assert got == [b'{"result":[{}, {"a":"}"}]}', b'{"result":2}', b'[{"result":3}]']
