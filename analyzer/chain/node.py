@@ -56,13 +56,18 @@ class NodeChain:
     def block(self, which: int | Tag) -> Block:
         """A header; a block that the node has not, or a tag that it does not know, is an error."""
         if isinstance(which, int):
-            return self._plainly(lambda: headers(self._rpc, [which])[0], f"block {which}")
-        return self._tagged(which)
+            found = self._plainly(lambda: headers(self._rpc, [which])[0], f"block {which}")
+        else:
+            found = self._tagged(which)
+        self._logs.saw(found.number)
+        return found
 
     def logs(
         self, filters: Sequence[LogFilter], from_block: int, to_block: int
     ) -> Iterator[LogBatch]:
         """Logs in adaptive ranges; see ``Chain.logs``."""
+        if from_block <= to_block and not self._logs.knows_head:
+            self.block("latest")
         total, done, logs = to_block - from_block + 1, 0, 0
 
         def progress(batch: LogBatch) -> None:

@@ -46,6 +46,10 @@ class TerminalProgress:
         if self._speaks:
             click.echo(line, err=True)
 
+    def replayed(self, deployment: Deployment, logs: int) -> None:  # noqa: ARG002
+        """Show how many stored logs have been replayed."""
+        self._bar.update(self._task, logs=f"{logs:,} logs")
+
     def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:  # noqa: ARG002
         """Show how many blocks are done and how many logs they held."""
         self._bar.update(self._task, completed=done, total=total, logs=f"{logs:,} logs")

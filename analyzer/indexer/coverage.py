@@ -26,8 +26,8 @@ def coverage(path: Path) -> list[Covered]:
             snapshot = newest.get((deployment.chain_id, deployment.protocol, deployment.name))
             filters = protocols()[deployment.protocol].log_filters(deployment)
             ranges = [
-                f"{start:,} to {raw_logs.covered_to(connection, stream, start):,}"
-                for stream, start in raw_logs.streams(connection, deployment, filters)
+                f"{start:,} to {end:,}"
+                for _, start, end in raw_logs.streams(connection, deployment, filters)
             ]
             state = (
                 f"newest snapshot at block {snapshot.block_number:,} (scope {snapshot.scope})"

@@ -38,6 +38,10 @@ class Progress(Protocol):
         """So many of the blocks to be fetched are stored, with so many logs."""
         ...
 
+    def replayed(self, deployment: Deployment, logs: int) -> None:
+        """So many stored logs have been replayed."""
+        ...
+
 
 class Silent:
     """A listener that says nothing."""
@@ -46,4 +50,7 @@ class Silent:
         """Say nothing."""
 
     def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:
+        """Say nothing."""
+
+    def replayed(self, deployment: Deployment, logs: int) -> None:
         """Say nothing."""

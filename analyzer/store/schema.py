@@ -17,7 +17,7 @@ from analyzer.rows import (
     columns,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 
@@ -34,7 +34,8 @@ create table raw_deployments (
     chain_id bigint, protocol varchar, deployment varchar, config json
 );
 create table raw_blocks (
-    chain_id bigint, number bigint, hash varchar, parent_hash varchar, time bigint
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar,
+    number bigint, hash varchar, parent_hash varchar, time bigint
 );
 create table raw_logs (
     chain_id bigint, filter varchar, block_number bigint, log_index bigint, tx_index bigint,
@@ -59,6 +60,16 @@ create table checkpoints (
 create table finding_history (
     finding_id varchar, query varchar, severity varchar, chain_id bigint, protocol varchar,
     deployment varchar, subject json, first_block bigint, last_block bigint, status varchar
+);
+"""
+
+REPLAYS: Final = """
+create or replace table replays (
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar, to_block bigint
+);
+create or replace table replay_state (
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar,
+    state_key varchar, after json
 );
 """
 
@@ -114,6 +125,7 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
     for row_type, table in TABLES.items():
         spread = ", ".join(f"{name} {kind}" for name, kind in columns(row_type).items())
         connection.execute(f"create or replace table {table} ({spread})")
+    connection.execute(REPLAYS)
     create_views(connection)
 
 

@@ -50,7 +50,7 @@ def test_the_pause_that_a_provider_asks_for_is_kept(node, fault):
 
 
 def test_a_range_at_which_the_node_hangs_is_asked_for_in_halves(node):
-    opened = node(Manners(faults={0: "hang"}), timeout=0.3, log_window=400)
+    opened = node(Manners(faults={1: "hang"}), timeout=0.3, log_window=400)
     list(opened.chain.logs(VAULT_LOGS, 100, 499))
     first = next(params[0] for method, params in opened.server.calls if method == "eth_getLogs")
     assert (int(first["fromBlock"], 16), int(first["toBlock"], 16)) == (100, 299)

@@ -19,7 +19,7 @@ GET_POSITION = selector("getPosition(address,address,address,bool)").hex()
 COUNT = selector("getBytes32Count(bytes32)").hex()
 VALUES_AT = selector("getBytes32ValuesAt(bytes32,uint256,uint256)").hex()
 
-MOST = {"gmx_v1": 16, "gmx_v2": 15, "perp_v1": 6, "perp_v2": 10}
+MOST = {"gmx_v1": 16, "gmx_v2": 16, "perp_v1": 6, "perp_v2": 10}
 """HTTP requests of a first run for one account, all deployments together; GMX v1 has two here."""
 
 
