@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +32,7 @@ class _Segment:
 class LogReader:
     """Reads logs of one node; what it learns about the node's limits stays."""
 
-    def __init__(self, rpc: Rpc, settings: Settings, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, rpc: Rpc, settings: Settings, pool: Executor) -> None:
         self._rpc = rpc
         self._settings = settings
         self._pool = pool

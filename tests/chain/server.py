@@ -25,6 +25,7 @@ from eth_abi import decode, encode
 
 from tests.chain.manners import (
     NOTICES,
+    NULL,
     RANGE_WORDINGS,
     RESULT_WORDINGS,
     RETRY_AFTER,
@@ -132,7 +133,7 @@ class RecordingServer:
         if self.manners.answer is not None:
             special = self.manners.answer(method, params)
             if special is not None:
-                return special
+                return None if special is NULL else special
         if method not in self._methods:
             message = f"the method {method} does not exist/is not available"
             raise RpcError(200, {"code": -32601, "message": message})

@@ -177,6 +177,18 @@ def test_state_costs_requests_by_the_thousand(node, head, calls):
     assert opened.server.posts <= 1 + 2 + reverts_without_data
 
 
+def test_ten_thousand_reads_of_a_block_take_a_handful_of_calls(node, head, calls, recorded):
+    """One for each 2,000, once it is known that Multicall3 is there."""
+    good = [c for c in calls if recorded.answer([c], head)[0].error is None]
+    many = (good * (10_000 // len(good) + 1))[:10_000]
+    opened = node()
+    assert opened.chain.answer(many, head) == recorded.answer(many, head)
+    assert opened.server.counts == {"eth_getCode": 1, "eth_call": 5}
+    assert opened.chain.requests == 6
+    opened.chain.answer(many, head)
+    assert opened.chain.requests == 11
+
+
 def test_a_few_calls_cost_one_request(node, head, calls):
     opened = node()
     opened.chain.answer(calls[:3], head)
