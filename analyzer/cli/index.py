@@ -29,6 +29,12 @@ from analyzer.units import parse_decimal
     envvar="PERPSCOPE_BLOCK",
     help="The block of the snapshot [default: finalized; latest on a recorded chain].",
 )
+@click.option(
+    "--confirmations",
+    type=click.IntRange(0),
+    metavar="N",
+    help="The snapshot's block is so many below the newest one, instead of finalized.",
+)
 @click.option("--from-block", type=click.IntRange(0), help="Read history from this block on.")
 @click.option("--to-block", type=click.IntRange(0), help="Read history up to this block.")
 @click.option(
@@ -38,6 +44,13 @@ from analyzer.units import parse_decimal
 )
 @click.option(
     "--price", "prices", multiple=True, metavar="ASSET=USD", help="A price of your own. Repeatable."
+)
+@click.option(
+    "--bloom-checks",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Check the blooms of up to N blocks without logs in each range of logs far below the "
+    "head; near the head all are checked [default: 10].",
 )
 @click.option(
     "--record",
@@ -65,6 +78,7 @@ def index(
     chain: int | None,
     mainnet_rpc_url: str | None,
     block: str | None,
+    confirmations: int | None,
     from_block: int | None,
     to_block: int | None,
     positions: Source | None,
@@ -101,7 +115,8 @@ def index(
     try:
         plan = Plan(
             deployments=deployments_for(opened, config, protocol, deployment),
-            block=_block(block, is_recorded=opened.is_recorded),
+            block=_block(block, confirmations, is_recorded=opened.is_recorded),
+            confirmations=confirmations or 0,
             accounts=resolve_accounts(account, mainnet_rpc_url),
             positions=positions,
             from_block=from_block,
@@ -147,7 +162,14 @@ def _say(config: Config, text: str) -> None:
         click.echo(text, err=True)
 
 
-def _block(text: str | None, *, is_recorded: bool) -> int | Tag:
+def _block(text: str | None, confirmations: int | None, *, is_recorded: bool) -> int | Tag:
+    if confirmations is not None:
+        if text not in (None, "latest"):
+            raise AnalyzerError(
+                f"--confirmations counts from the newest block, not from --block {text}: give one "
+                "of the two"
+            )
+        return "latest"
     if text is None:
         return "latest" if is_recorded else "finalized"
     if text in ("latest", "safe", "finalized"):

@@ -15,11 +15,13 @@ class Plan:
     """One run: deployments of one chain, at one block.
 
     ``from_block`` and ``to_block`` ask for history as well; ``positions`` is chosen if unset.
-    ``prices`` are the user's own, by asset, in E18.
+    ``confirmations`` is how many blocks below ``block`` the snapshot lies. ``prices`` are the
+    user's own, by asset, in E18.
     """
 
     deployments: Sequence[Deployment]
     block: int | Tag = "latest"
+    confirmations: int = 0
     accounts: tuple[str, ...] = ()
     positions: Source | None = None
     from_block: int | None = None

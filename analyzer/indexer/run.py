@@ -48,7 +48,7 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
         raise AnalyzerError(
             "--price has no effect here: these protocols liquidate at prices that stand on chain"
         )
-    head = chain.block(plan.block)
+    head = _head(chain, plan)
     outcomes: list[Outcome] = []
     is_new = not path.exists()
     with open_for_writing(path) as connection:
@@ -81,8 +81,16 @@ def _steadily(
             if not isinstance(error, ReorganisedError) and not is_gone(chain, head):
                 raise
             progress.stage(deployment, "going back: the chain was reorganised")
-            head = chain.block(plan.block)
+            head = _head(chain, plan)
     return _index_one(chain, connection, deployment, plan, head, progress)
+
+
+def _head(chain: Chain, plan: Plan) -> Block:
+    """The block of the snapshot."""
+    block = chain.block(plan.block)
+    if not plan.confirmations:
+        return block
+    return chain.block(max(0, block.number - plan.confirmations))
 
 
 def _index_one(

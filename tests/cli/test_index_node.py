@@ -189,3 +189,16 @@ def test_a_log_that_only_one_node_has_stops_a_cross_checked_run(
         ran = configured("index", *urls, "--cross-check", 1)
     assert ran.code == 2
     assert f"127.0.0.1 #1 and 127.0.0.1 #2 give different logs of block {number} (" in ran.err
+
+
+def test_confirmations_count_from_the_newest_block(configured, tmp_path):
+    with RecordingServer(GMX_V1_RECORDING) as server:
+        refused = configured(
+            "index", "--rpc-url", server.url, "--confirmations", "5", "--block", "9"
+        )
+        assert refused.code == 2
+        assert "--confirmations counts from the newest block" in refused.err
+        asked = configured("-v", "index", "--rpc-url", server.url, "--confirmations", "5")
+        headers = [params[0] for method, params in server.calls if method.endswith("ByNumber")]
+    assert headers[:2] == ["latest", hex(3131 - 5)]
+    assert "block 3,126" in asked.err
