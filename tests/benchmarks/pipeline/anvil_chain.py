@@ -1,4 +1,4 @@
-"""The simple events on a real node: an emitter in place of the contract, its calls in blocks."""
+"""The simple events on a real node: anvil, with an emitter in place of the contract."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,13 @@ EMITTER: Final = (
 def fill(node: Anvil, events: Iterator[Event]) -> About:
     """Emit the events in blocks of the same sizes as the recorded chain's; then empty blocks."""
     node.rpc("anvil_setCode", CLEARING_HOUSE, EMITTER)
-    base = int(node.rpc("eth_blockNumber"), 16)
-    random, last, total = Random(SEED), base, 0
+    node.rpc("evm_setAutomine", False)
+    base = last = int(node.rpc("eth_blockNumber"), 16)
+    random, total = Random(SEED), 0
     with closing(HTTPConnection(urlsplit(node.url).netloc, timeout=60)) as connection:
         while emitted := list(islice(events, random.randint(*LOGS_A_BLOCK))):
-            _send(connection, node.accounts[0], emitted)
+            _ask(connection, "eth_sendTransaction", _transaction(node.accounts[0], emitted))
+            _ask(connection, "evm_mine")
             last, total = last + 1, total + len(emitted)
     node.rpc("anvil_mine", hex(EMPTY_BLOCKS))
     head = int(node.rpc("eth_blockNumber"), 16)
@@ -41,14 +43,16 @@ def fill(node: Anvil, events: Iterator[Event]) -> About:
     return About(CLEARING_HOUSE, total, base, base + 1, last, head, [[SIMPLE_TOPIC]])
 
 
-def _send(connection: HTTPConnection, sender: str, events: Sequence[Event]) -> None:
-    """One transaction, which the node mines at once."""
+def _transaction(sender: str, events: Sequence[Event]) -> dict[str, str]:
     data = "".join([event.topics[1][2:] + event.topics[2][2:] + event.data for event in events])
-    transaction = {
+    return {
         "from": sender, "to": CLEARING_HOUSE, "data": "0x" + data, "gas": GAS, "gasPrice": "0x0",
     }  # fmt: skip
-    body = {"jsonrpc": "2.0", "id": 1, "method": "eth_sendTransaction", "params": [transaction]}
+
+
+def _ask(connection: HTTPConnection, method: str, *params: object) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     connection.request("POST", "/", json.dumps(body), {"Content-Type": "application/json"})
     said = json.load(connection.getresponse())
     if "error" in said:
-        raise RuntimeError(f"anvil refused a transaction: {said['error']}")
+        raise RuntimeError(f"anvil refused {method}: {said['error']}")

@@ -63,7 +63,7 @@ def test_a_filter_for_other_logs_finds_none(served):
 
 
 def test_batches_and_unknown_methods_are_answered_as_by_a_node(served):
-    about, url = served
+    _, url = served
     batch = [
         {"jsonrpc": "2.0", "id": "a", "method": "eth_chainId"},
         {"jsonrpc": "2.0", "id": 2, "method": "eth_sendTransaction", "params": []},

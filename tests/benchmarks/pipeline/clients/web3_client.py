@@ -35,7 +35,9 @@ for first in range(job["first"], job["last"] + 1, job["blocks"]):
             )
         )
     if rows:
+        database.begin()
         database.executemany("insert into events values (?, ?, ?, ?)", rows)
+        database.commit()
 sys.stdout.write(
     json.dumps({"rows": database.execute("select count(*) from events").fetchall()[0][0]}) + "\n"
 )
