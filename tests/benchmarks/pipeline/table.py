@@ -119,11 +119,14 @@ def measure(
     table = Table([one for one in everything if not only or any(word in one.name for word in only)])
     for name in chains:
         say(f"the {name} chain is being made")
-        with (
-            tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            _chain(name, folder, logs) as made,
-        ):
-            _measure_chain(table, name, *made, rounds, say)
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="bench-") as folder,
+                _chain(name, folder, logs) as made,
+            ):
+                _measure_chain(table, name, *made, rounds, say)
+        except (OSError, RuntimeError) as error:
+            say(f"nothing more is measured on the {name} chain: {error}")
     return table
 
 
