@@ -41,7 +41,7 @@ format: $(READY)  ## Put everything into shape.
 docs: $(READY)  ## Generate what the README and the query catalogue show.
 	$(BIN)/python -m tests.docs
 
-bench: $(READY)  ## Print ratios measured in one run; never fails a build.
+bench: $(READY) packages  ## Print ratios measured in one run; never fails a build.
 	$(BIN)/python -m tests.benchmarks
 
 clean:  ## Remove what these commands made.

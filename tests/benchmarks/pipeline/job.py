@@ -1,0 +1,100 @@
+"""What a pipeline is asked to do, and what it did: a whole process, from its start to its end."""
+
+import json
+import resource
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+from analyzer.resources import resource as shipped
+from tests.benchmarks.pipeline.chain import About
+from tests.benchmarks.pipeline.serving import ask
+from tests.conftest import FIXTURES
+
+LIMIT_SECONDS: Final = 300
+ABIS: Final = {
+    "PositionChanged": ("perp_v2", "ClearingHouse"),
+    "EventLog1": ("gmx_v2", "EventEmitter"),
+}
+
+
+class FailedError(Exception):
+    """Why a pipeline has no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One event of one contract in a closed range of blocks, to be stored below ``folder``."""
+
+    url: str
+    chain_id: int
+    address: str
+    event: str
+    first: int
+    last: int
+    folder: str
+
+    @property
+    def abi(self) -> list[dict[str, Any]]:
+        """The event's entry alone."""
+        protocol, contract = ABIS[self.event]
+        entries = json.loads(shipped("abis").joinpath(protocol, f"{contract}.json").read_text())
+        return [{"anonymous": False} | e for e in entries if e.get("name") == self.event]
+
+    def told(self, **more: Any) -> str:
+        """The job as the argument of a program."""
+        return json.dumps(asdict(self) | {"abi": self.abi} | more)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Seconds on the clock and of the processor, and how many rows are stored."""
+
+    seconds: float
+    processor_seconds: float
+    rows: int
+
+
+def run(command: Sequence[str | Path]) -> tuple[float, float, str]:
+    """Run a program to its end: its seconds, those of the processor, and what it printed."""
+    before, start = processor_seconds(), perf_counter()
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT_SECONDS, cwd=FIXTURES.parent,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise FailedError(f"not done in {LIMIT_SECONDS} s") from None
+    taken = perf_counter() - start
+    if ended.returncode:
+        last = (ended.stderr or ended.stdout).strip().splitlines()[-1:]
+        raise FailedError(f"ended with {ended.returncode}: {''.join(last)[:200]}")
+    return taken, processor_seconds() - before, ended.stdout
+
+
+def run_and_count(command: Sequence[str | Path]) -> Done:
+    """Run a program that prints its rows as the last line."""
+    taken, processor, said = run(command)
+    return Done(taken, processor, json.loads(said.splitlines()[-1])["rows"])
+
+
+def sample(about: About, logs: int | None) -> int:
+    """The last block of a range with about so many logs."""
+    if logs is None or logs >= about.logs:
+        return about.last_block
+    return about.first_block + max(1, int(logs / about.logs_a_block)) - 1
+
+
+def stored_there(job: Job) -> int:
+    """How many logs the chain holds for a job."""
+    query = {"address": job.address, "fromBlock": hex(job.first), "toBlock": hex(job.last)}
+    return len(ask(job.url, "eth_getLogs", query))
+
+
+def processor_seconds() -> float:
+    """What the processes that this one started and saw end had of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
