@@ -5,7 +5,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from analyzer.chain.over_http import HttpTransport
-from analyzer.chain.over_sockets import IpcTransport, WebSocketTransport
 from analyzer.chain.settings import Settings
 from analyzer.chain.transport import Transport
 
@@ -16,10 +15,11 @@ def connect(url: str, settings: Settings) -> Transport:
     """The transport for an URL with a scheme, or for the path of an IPC socket."""
     for name in NOISY_LOGGERS:  # they write the URL into their records
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    match urlsplit(url).scheme.lower():
-        case "http" | "https":
-            return HttpTransport(url, settings)
-        case "ws" | "wss":
-            return WebSocketTransport(url, settings)
-        case _:
-            return IpcTransport(url.removeprefix("ipc:").removeprefix("file://"), settings)
+    scheme = urlsplit(url).scheme.lower()
+    if scheme in ("http", "https"):
+        return HttpTransport(url, settings)
+    from analyzer.chain import over_sockets  # noqa: PLC0415  web3 takes a second to import
+
+    if scheme in ("ws", "wss"):
+        return over_sockets.WebSocketTransport(url, settings)
+    return over_sockets.IpcTransport(url.removeprefix("ipc:").removeprefix("file://"), settings)

@@ -56,7 +56,7 @@ def _open(
             raise AnalyzerError(f"the RPC URL is not one that can be used: {FORMS}")
     if len(set(urls)) < len(urls):
         raise AnalyzerError("the same RPC URL is given twice: give each node once")
-    from analyzer.chain.node import open_node  # noqa: PLC0415  web3 takes a second to import
+    from analyzer.chain.node import open_node  # noqa: PLC0415  what it needs takes a while to import
 
     if len(urls) == 1:
         return open_node(urls[0], settings, progress)
@@ -66,7 +66,7 @@ def _open(
 def _open_several(
     urls: Sequence[str], settings: Settings, progress: Report | None, cross_check: int
 ) -> Chain:
-    from analyzer.chain.node import open_node  # noqa: PLC0415  web3 takes a second to import
+    from analyzer.chain.node import open_node  # noqa: PLC0415  what it needs takes a while to import
     from analyzer.chain.several import SeveralNodes  # noqa: PLC0415
 
     def relay(step: Progress) -> None:

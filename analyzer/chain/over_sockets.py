@@ -12,11 +12,13 @@ from typing import Any, Final
 import msgspec
 import websockets
 from web3.providers import IPCProvider, WebSocketProvider
+from web3.types import RPCEndpoint
 
 from analyzer.chain.failure import Kind
 from analyzer.chain.settings import Settings
-from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
+from analyzer.chain.transport import LostError, Reply
 
+POSTED: Final = RPCEndpoint("")
 CHUNK: Final = 1 << 20
 TOO_BIG: Final = 1009  # the close code of RFC 6455
 FAREWELL: Final = 1.0
@@ -27,7 +29,20 @@ class _TooLongError(Exception):
     pass
 
 
-class _IpcProvider(BytesOnly, IPCProvider):
+class _BytesOnly:
+    """Makes a web3 provider carry payloads as they are."""
+
+    def encode_rpc_request(self, _method: RPCEndpoint, payload: Any) -> bytes:
+        """The payload, which is encoded already."""
+        return bytes(payload)
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> Any:
+        """The response, undecoded."""
+        return raw_response
+
+
+class _IpcProvider(_BytesOnly, IPCProvider):
     """Reads in time that grows with the answer; web3's own copies all of it for every 4 KiB."""
 
     max_response_bytes: int

@@ -1,19 +1,15 @@
 """What carries JSON-RPC payloads to a node and back: bytes in, bytes out, or why not.
 
-web3's providers carry (``over_http.py``, ``over_sockets.py``); encoding, retries and the list of
-allowed methods are ours (``rpc.py``). No exception of theirs gets this far, since their texts and
-attributes hold the URL.
+requests and web3's providers carry (``over_http.py``, ``over_sockets.py``); encoding, retries and
+the list of allowed methods are ours (``rpc.py``). No exception of theirs gets this far, since their
+texts and attributes hold the URL.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
-
-from web3.types import RPCEndpoint
+from typing import Protocol
 
 from analyzer.chain.failure import Kind
-
-POSTED: Final = RPCEndpoint("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +40,3 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-class BytesOnly:
-    """Makes a web3 provider carry payloads as they are."""
-
-    def encode_rpc_request(self, _method: RPCEndpoint, payload: Any) -> bytes:
-        """The payload, which is encoded already."""
-        return bytes(payload)
-
-    @staticmethod
-    def decode_rpc_response(raw_response: bytes) -> Any:
-        """The response, undecoded."""
-        return raw_response
