@@ -12,8 +12,12 @@ STATE = """
 select c.kind, c.address, c.data, c.sender, r.data, r.error, s.deployment, s.block_number
 from raw_snapshots as s, unnest(s.call_ids) as wanted(call_id)
 inner join raw_calls as c using (call_id)
-inner join raw_reads as read on read.call_id = wanted.call_id
+inner join raw_reads as read
+    on read.call_id = wanted.call_id and read.sequence <= s.sequence
 inner join raw_results as r using (result_id)
+qualify row_number() over (
+    partition by s.sequence, wanted.call_id order by read.sequence desc
+) = 1
 """
 
 

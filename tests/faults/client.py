@@ -1,0 +1,41 @@
+"""The command line, with pauses and block ranges scaled to a chain of a few hundred blocks.
+
+    python -m tests.faults.client LOG_WINDOW index --rpc-url ...
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from analyzer.__main__ import main
+from analyzer.chain import Settings
+from analyzer.cli import index as index_module  # noqa: F401  loaded, so that it can be scaled
+
+BACKOFF = 0.05
+MAX_WAIT = 1.0
+
+
+def scale(log_window: int) -> None:
+    """Let ``index`` begin with so many blocks a request, and wait for moments instead of seconds.
+
+    These are settings without an option on the command line.
+    """
+    command = sys.modules["analyzer.cli.index"]
+    given = command.settings_of
+
+    def scaled(options: Mapping[str, Any]) -> Settings:
+        return replace(
+            given(options),
+            backoff=BACKOFF,
+            max_wait=MAX_WAIT,
+            log_window=log_window,
+            max_log_window=2 * log_window,
+        )
+
+    command.settings_of = scaled
+
+
+if __name__ == "__main__":
+    scale(int(sys.argv[1]))
+    main(sys.argv[2:])
