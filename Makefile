@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test packages lint format docs bench clean
+.PHONY: help demo test packages lint format docs bench soak clean
 
 help:  ## Show this list.
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(READY)  ## Put everything into shape.
 
 docs: $(READY)  ## Generate what the README and the query catalogue show.
 	$(BIN)/python -m tests.docs
+
+soak: $(READY) packages  ## Run 200 seeds of faults, reorgs and kills: about half an hour.
+	$(BIN)/python -m tests.faults --seeds 200
 
 bench: $(READY) packages  ## Print ratios measured in one run; never fails a build.
 	$(BIN)/python -m tests.benchmarks

@@ -3,6 +3,8 @@
     python -m tests.faults --seeds 200
     python -m tests.faults --seed 17                       one seed again
     python -m tests.faults --without "stale fork,hang"     without some classes
+
+It exits with 1 where a row differed or a run went wrong, and says which seed shows it again.
 """
 
 import sys

@@ -1,6 +1,8 @@
 """The command line, with pauses and block ranges scaled to a chain of a few hundred blocks.
 
     python -m tests.faults.client LOG_WINDOW index --rpc-url ...
+
+The windows are in blocks.
 """
 
 import sys

@@ -70,16 +70,16 @@ class Faults:
         """Whether a node that is asked this could fail so."""
         if self._met[fault] >= MOST.get(fault, len(self._asked)):
             return False
-        is_batch = len(queries) > 1
-        blocks = 0 if is_batch else blocks_of(queries[0])
-        if fault == "wrong length":
-            return is_batch
-        if fault == "413":
-            return max(blocks, len(queries)) >= WORTH_SHRINKING
-        if fault in ("range error", "results error"):
-            return blocks >= WORTH_SHRINKING
-        if fault in plans.LIES:
-            return blocks > 0
-        if fault == "lag error":
-            return all(query["method"] != "eth_chainId" for query in queries)
-        return True
+        blocks = blocks_of(queries[0]) if len(queries) == 1 else 0
+        match fault:
+            case "wrong length":
+                suits = len(queries) > 1
+            case "413":
+                suits = max(blocks, len(queries)) >= WORTH_SHRINKING
+            case "range error" | "results error":
+                suits = blocks >= WORTH_SHRINKING
+            case "lag error":
+                suits = all(query["method"] != "eth_chainId" for query in queries)
+            case _:
+                suits = fault not in plans.LIES or blocks > 0
+        return suits

@@ -88,9 +88,9 @@ class Node:
                 return answer | {"result": view.headers.get(number)}
             return answer | {"result": answer["result"] if number <= head else None}
         if method == "eth_getLogs" and "blockHash" not in params[0]:
-            if isinstance(view, Behind) and int(params[0]["toBlock"], 16) > head:
-                if not view.is_silent:
-                    return {"jsonrpc": "2.0", "id": query["id"], "error": NOT_YET}
+            is_beyond = int(params[0]["toBlock"], 16) > head
+            if is_beyond and isinstance(view, Behind) and not view.is_silent:
+                return {"jsonrpc": "2.0", "id": query["id"], "error": NOT_YET}
             kept = min(head, view.base) if isinstance(view, Branch) else head
             logs = [log for log in answer["result"] if int(log["blockNumber"], 16) <= kept]
             if isinstance(view, Branch):

@@ -130,12 +130,12 @@ def _stage(random: Random, number: int, without: Collection[str], requests: int)
 
 
 def _move(random: Random, may_reorg: bool) -> Move:
-    """Mostly a longer branch, sometimes a shorter one, sometimes one without any logs."""
+    """Mostly a longer branch, sometimes a shorter one, one without any logs, or only growth."""
     depth = min(LARGEST_DEPTH, round(2 ** random.uniform(0, 6.3)))
     grows = depth + random.randrange(20)
     if random.random() < 0.15:
         grows = random.randrange(depth + 1)
     is_empty = random.random() < 0.2
-    if not may_reorg:
-        return Move(0, max(0, grows - depth), is_empty)
+    if random.random() < 0.25 or not may_reorg:
+        return Move(0, max(1, grows - depth), is_empty)
     return Move(depth, grows, is_empty)

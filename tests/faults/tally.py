@@ -16,7 +16,7 @@ def report(results: Sequence[Result], without: Collection[str] = ()) -> Iterator
     faults = sum((result.faults for result in results), Counter())
     counts = sum((result.counts for result in results), Counter())
     depths = sum((result.depths for result in results), Counter())
-    worded = sum((result.refusals for result in results), Counter())
+    worded = sum((result.wordings for result in results), Counter())
     failed = [str(result.seed) for result in results if not result.is_good]
     met = {name: faults[name] for name in (*CLASSES, *LIMITS) if name not in CHAIN}
     yield f"{len(results)} seeds, {counts['runs']} runs of the process"
