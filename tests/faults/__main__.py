@@ -2,7 +2,8 @@
 
     python -m tests.faults --seeds 200
     python -m tests.faults --seed 17                       one seed again
-    python -m tests.faults --without "stale fork,hang"     without some classes
+    python -m tests.faults --without "stale fork,hang"     without some classes of faults
+    python -m tests.faults --only "false empty"            with no others
 
 It exits with 1 where a row differed or a run went wrong, and says which seed shows it again.
 """
@@ -34,10 +35,18 @@ def _classes(_context: click.Context, _option: click.Option, text: str) -> tuple
 @click.option("--seed", type=int, help="Only this one.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--without", callback=_classes, default="", metavar="CLASS,...")
+@click.option("--only", callback=_classes, default="", metavar="CLASS,...")
 def main(
-    seeds: int, first_seed: int, seed: int | None, workers: int, without: tuple[str, ...]
+    seeds: int,
+    first_seed: int,
+    seed: int | None,
+    workers: int,
+    without: tuple[str, ...],
+    only: tuple[str, ...],
 ) -> None:
     """Run seeds, print the counts; exit 1 where a row differed or a run went wrong."""
+    if only:
+        without = tuple(name for name in CLASSES if name not in only)
     wanted = range(first_seed, first_seed + seeds) if seed is None else [seed]
     start = perf_counter()
     results: list[Result] = []
@@ -46,7 +55,7 @@ def main(
         if not result.is_good:
             _say(f"seed {result.seed}: {result.differing} rows differ")
             for problem in result.problems:
-                _say(f"  {problem[:1500]}")
+                _say(f"  {problem}")
         if len(results) % 10 == 0:
             _say(f"{len(results)} seeds in {perf_counter() - start:.0f} s")
     for line in report(results, without):

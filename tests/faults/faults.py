@@ -17,6 +17,8 @@ IN_A_ROW = 2
 MOST = {"hang": 2, "413": 3, "range error": 3, "results error": 3, "behind head": 2,
         "silently behind head": 2}  # fmt: skip
 """How often a seed may meet what costs a second, or what makes a client small for good."""
+OF_LOGS = (*plans.LIES, "range error", "results error", "413", "wrong length")
+"""Faults that only a few requests can meet: half of what those meet is among them."""
 WORTH_SHRINKING = 8
 """Blocks, or requests of a batch, below which no fault says that it is too much."""
 
@@ -61,7 +63,8 @@ class Faults:
                 for one in asked:
                     del self._streak[one]
                 return None, random
-            fault = random.choice(possible)
+            special = [fault for fault in possible if fault in OF_LOGS]
+            fault = random.choice(special if special and random.random() < 0.5 else possible)
             self._streak.update(asked)
             self._met[fault] += 1
             return fault, random

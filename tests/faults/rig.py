@@ -40,6 +40,7 @@ RUN_SECONDS = 120
 INTERRUPTED = 130
 NEVER_SAID = ("Traceback", '  File "', "a case it does not know", "Exception ignored")
 SHOWN = 3
+WIDTH = 300
 HEADERS = """
 select number, hash from raw_blocks
 union select to_block, to_hash from checkpoints where to_hash is not null
@@ -217,12 +218,15 @@ class _Run:
         self.index_cleanly(clean)
         expected, found = contents(clean), contents(self.database)
         self.result.rows = sum(len(rows) for rows in expected.values())
-        for line in (*differences(expected, found), *self.untrue()):
-            self.result.differing += 1
-            if self.result.differing <= SHOWN:
-                self.result.problems.append(line)
+        differing = [*differences(expected, found), *self.untrue()]
+        self.result.differing = len(differing)
+        self.result.problems += [
+            f"{count} times: {what}"
+            for what, count in Counter(what for what, _ in differing).items()
+        ]
+        self.result.problems += [f"{what} {row}"[:WIDTH] for what, row in differing[:SHOWN]]
 
-    def untrue(self) -> Iterator[str]:
+    def untrue(self) -> Iterator[tuple[str, str]]:
         """Headers that the chain does not have, and checkpoints that miscount their logs."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             headers = connection.execute(HEADERS).fetchall()
@@ -231,9 +235,9 @@ class _Run:
         for number, stored in headers:
             header = self.chain.header(hex(number))
             if header is None or header["hash"] != stored:
-                yield f"block {number} is stored as {stored}, which is not on the chain"
+                yield "a header that is not the chain's:", f"block {number} as {stored}"
         for first, last, logs, stored in miscounted:
-            yield f"the checkpoint of blocks {first} to {last} counts {logs} logs of {stored}"
+            yield "a miscounted checkpoint:", f"blocks {first} to {last}, {logs} logs of {stored}"
 
     def index_cleanly(self, path: Path) -> None:
         """A database with snapshots of the same blocks, without a proxy and without a fault."""
@@ -254,13 +258,16 @@ class _Run:
             chain.close()
 
 
-def differences(expected: dict[str, list], found: dict[str, list]) -> Iterator[str]:
-    """A line for each row that only one of two databases holds."""
-    for table, rows in expected.items():
+def differences(expected: dict[str, list], found: dict[str, list]) -> Iterator[tuple[str, str]]:
+    """What is wrong, and the row, for each row that only one of two databases holds.
+
+    Raw rows come first: what is derived from them can only be as right as they are.
+    """
+    for table, rows in reversed(expected.items()):
         wanted = Counter(repr(row) for row in rows)
         got = Counter(repr(row) for row in found[table])
-        yield from (f"{table} lacks {row}" for row in sorted((wanted - got).elements()))
-        yield from (f"{table} has wrongly {row}" for row in sorted((got - wanted).elements()))
+        yield from ((f"{table} lacks", row) for row in sorted((wanted - got).elements()))
+        yield from ((f"{table} has wrongly", row) for row in sorted((got - wanted).elements()))
 
 
 def _toml(table: dict[str, Any]) -> str:
