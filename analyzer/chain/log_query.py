@@ -1,7 +1,7 @@
 """One question for logs, split by what a provider does not take at once; each answer is checked."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,14 @@ LEFT_TO_US: Final = SPLITTABLE | {Kind.TOO_MANY_ADDRESSES}
 EVERYTHING: Final = LogFilter(())
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question that a node answered, and its logs: what it left out, others may not hold."""
+
+    wanted: LogFilter
+    logs: LogColumns
+
+
 class LogQuery:
     """Asks one node; the number of addresses that it takes is remembered."""
 
@@ -27,13 +35,13 @@ class LogQuery:
         self._rpc = rpc
         self._max_addresses: int | None = None
 
-    def logs(self, wanted: LogFilter, first: int, last: int) -> LogColumns:
-        """The logs of one filter, split further where even one block is too much."""
+    def logs(self, wanted: LogFilter, first: int, last: int) -> list[Answered]:
+        """The logs of one filter, in as many questions as the node makes necessary."""
         limit = self._max_addresses
         if limit is not None and len(wanted.addresses) > limit:
             return self._divided(_by_addresses(wanted, limit), first, last)
         try:
-            return self._ask(wanted, first, last)
+            return [Answered(wanted, self._ask(wanted, first, last))]
         except RpcFailure as failure:
             if failure.kind is Kind.TOO_MANY_ADDRESSES and len(wanted.addresses) > 1:
                 count = len(wanted.addresses)
@@ -45,7 +53,7 @@ class LogQuery:
                 raise
             if parts := _halves(wanted):
                 return self._divided(parts, first, last)
-            return self._of_receipts(wanted, first)
+            return [Answered(wanted, self._of_receipts(wanted, first))]
 
     def all_of_block(self, number: int, block_hash: str) -> LogColumns:
         """Every log of one block, whoever emitted it."""
@@ -59,8 +67,8 @@ class LogQuery:
         check_answer(logs, EVERYTHING, number, number)
         return logs
 
-    def _divided(self, parts: Sequence[LogFilter], first: int, last: int) -> LogColumns:
-        return LogColumns.join([self.logs(part, first, last) for part in parts])
+    def _divided(self, parts: Sequence[LogFilter], first: int, last: int) -> list[Answered]:
+        return [answered for part in parts for answered in self.logs(part, first, last)]
 
     def _ask(self, wanted: LogFilter, first: int, last: int) -> LogColumns:
         query: dict[str, Any] = {"fromBlock": hex(first), "toBlock": hex(last)}

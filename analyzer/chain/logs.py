@@ -117,9 +117,10 @@ class LogReader:
 
     def _batch(self, filters: Sequence[LogFilter], first: int, last: int) -> tuple[LogBatch, int]:
         """The checked logs of a range, and how many bytes they hold in memory."""
-        logs = in_chain_order([self._query.logs(wanted, first, last) for wanted in filters])
-        blocks = self._vouching.headers(logs, first, last)
+        answers = [one for wanted in filters for one in self._query.logs(wanted, first, last)]
+        logs = in_chain_order([answered.logs for answered in answers])
+        blocks = self._vouching.headers(answers, first, last)
         check_blocks(logs, blocks)
-        self._vouching.check_quiet_blocks(filters, logs, blocks)
+        self._vouching.check_quiet_blocks(answers, blocks)
         logs = timed(logs, blocks)
         return LogBatch(first, last, logs, list(blocks.values())), logs.nbytes

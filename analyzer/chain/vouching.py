@@ -6,6 +6,7 @@ logs must have their hashes.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -13,10 +14,10 @@ import numpy as np
 from analyzer.chain.blooms import CROWDED, bloom_of, may_hold, number_of
 from analyzer.chain.headers import headers
 from analyzer.chain.log_checks import matching
-from analyzer.chain.log_query import LogQuery
+from analyzer.chain.log_query import Answered, LogQuery
 from analyzer.chain.rpc import Rpc
 from analyzer.evm import Block, LogFilter
-from analyzer.log_columns import NO_TIME, LogColumns
+from analyzer.log_columns import NO_TIME
 from analyzer.reads import MalformedError
 
 TAIL: Final = 128
@@ -28,8 +29,8 @@ SETTLED: Final = 4
 class Vouching:
     """Reads headers of one node beside its logs.
 
-    ``bloom_checks`` is how many blocks without logs are looked at in each range below the tail,
-    spread evenly; in the tail it is all of them.
+    ``bloom_checks`` is how many blocks that an answer is silent about are looked at in each range
+    below the tail, spread evenly; in the tail it is all of them.
     """
 
     def __init__(self, rpc: Rpc, query: LogQuery, bloom_checks: int) -> None:
@@ -42,29 +43,37 @@ class Vouching:
         """The chain is at least so high."""
         self.head = head if self.head is None else max(self.head, head)
 
-    def headers(self, logs: LogColumns, first: int, last: int) -> dict[int, Block]:
+    def headers(self, answers: Sequence[Answered], first: int, last: int) -> dict[int, Block]:
         """The headers that a range's logs are checked with, by number."""
-        spoken = np.unique(logs.block_number)
+        spoken = reduce(np.intersect1d, [np.unique(one.logs.block_number) for one in answers])
         tail = range(max(first, (self.head or 0) - TAIL + 1), last + 1)
-        wanted = {first, last, *tail, *logs.block_number[logs.block_time == NO_TIME].tolist()}
+        wanted = {first, last, *tail}
+        for logs in (one.logs for one in answers):
+            wanted.update(logs.block_number[logs.block_time == NO_TIME].tolist())
         wanted.update(_spread(first, tail.start if tail else last + 1, spoken, self._bloom_checks))
         numbers = sorted(wanted)
         return dict(zip(numbers, headers(self._rpc, numbers), strict=True))
 
-    def check_quiet_blocks(
-        self, filters: Sequence[LogFilter], logs: LogColumns, blocks: Mapping[int, Block]
-    ) -> None:
-        """Refuse an answer that leaves out a block's logs, as its bloom and all its logs show."""
-        spoken = set(np.unique(logs.block_number).tolist())
-        doubtful: list[tuple[int, Block]] = []
+    def check_quiet_blocks(self, answers: Sequence[Answered], blocks: Mapping[int, Block]) -> None:
+        """Refuse an answer that leaves out a block's logs, as its bloom and all its logs show.
+
+        Each answer is looked at by itself: a block that is quiet in one may be loud in another.
+        """
+        loud = [set(np.unique(answered.logs.block_number).tolist()) for answered in answers]
+        doubtful: list[tuple[int, Block, list[LogFilter]]] = []
         for block in blocks.values():
-            if block.number in spoken or block.logs_bloom is None:
+            if block.logs_bloom is None:
                 continue
             bloom = number_of(block.logs_bloom)
-            if bloom.bit_count() <= CROWDED and may_hold(bloom, filters):
-                doubtful.append((bloom.bit_count(), block))
-        for _, block in sorted(doubtful, key=lambda one: one[0])[:SETTLED]:
-            self._settle(filters, block)
+            quiet = [
+                answered.wanted
+                for answered, numbers in zip(answers, loud, strict=True)
+                if block.number not in numbers and may_hold(bloom, [answered.wanted])
+            ]
+            if quiet and bloom.bit_count() <= CROWDED:
+                doubtful.append((bloom.bit_count(), block, quiet))
+        for _, block, quiet in sorted(doubtful, key=lambda one: one[0])[:SETTLED]:
+            self._settle(quiet, block)
 
     def _settle(self, filters: Sequence[LogFilter], block: Block) -> None:
         assert block.logs_bloom is not None
