@@ -1,4 +1,4 @@
-"""The command line, with pauses and block ranges scaled to a chain of a few hundred blocks.
+"""The command line, with pauses, ranges and samples scaled to a chain of a few hundred blocks.
 
     python -m tests.faults.client LOG_WINDOW index --rpc-url ...
 
@@ -21,7 +21,9 @@ MAX_WAIT = 1.0
 def scale(log_window: int) -> None:
     """Let ``index`` begin with so many blocks a request, and wait for moments instead of seconds.
 
-    These are settings without an option on the command line.
+    Far below the head, it samples the headers of a large range; of these small ranges, it reads
+    those of all blocks that an answer is silent about. These are settings without an option on the
+    command line.
     """
     command = sys.modules["analyzer.cli.index"]
     given = command.settings_of
@@ -33,6 +35,7 @@ def scale(log_window: int) -> None:
             max_wait=MAX_WAIT,
             log_window=log_window,
             max_log_window=2 * log_window,
+            bloom_checks=2 * log_window,
         )
 
     command.settings_of = scaled

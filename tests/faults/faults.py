@@ -25,11 +25,18 @@ WORTH_SHRINKING = 8
 Query = dict[str, Any]
 
 
+def range_of(query: Query) -> tuple[int, int]:
+    """The first and last block of an eth_getLogs."""
+    wanted = query["params"][0]
+    return int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
+
+
 def blocks_of(query: Query) -> int:
-    """How many blocks an eth_getLogs asks for; none of other methods."""
-    if query["method"] != "eth_getLogs" or "blockHash" in (wanted := query["params"][0]):
+    """How many blocks an eth_getLogs asks for by number; 0 for anything else."""
+    if query["method"] != "eth_getLogs" or "blockHash" in query["params"][0]:
         return 0
-    return int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) + 1
+    first, last = range_of(query)
+    return last - first + 1
 
 
 def question(query: Query) -> str:

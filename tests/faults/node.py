@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from tests.chain.server import _matches as matches
-from tests.faults.faults import Query, blocks_of
+from tests.faults.faults import Query, blocks_of, range_of
 from tests.faults.plan import Provider
 from tests.faults.traded_chain import Branch, TradedChain
 from tests.faults.wordings import Asked, Wording
@@ -94,7 +94,7 @@ class Node:
             kept = min(head, view.base) if isinstance(view, Branch) else head
             logs = [log for log in answer["result"] if int(log["blockNumber"], 16) <= kept]
             if isinstance(view, Branch):
-                logs += _among(view.logs, params[0])
+                logs += _among(view.logs, query)
             return self._dressed(method, answer | {"result": logs})
         return answer
 
@@ -109,12 +109,10 @@ class Node:
         return answer | {"result": bare}
 
     def _check_request(self, query: Query) -> None:
-        provider, wanted = self._provider, query["params"][0]
-        blocks, addresses = blocks_of(query), wanted.get("address", ())
-        count = 1 if isinstance(addresses, str) else len(addresses)
-        first, last = int(wanted.get("fromBlock", "0"), 16), int(wanted.get("toBlock", "0"), 16)
+        provider, addresses = self._provider, query["params"][0].get("address", ())
+        blocks, count = blocks_of(query), 1 if isinstance(addresses, str) else len(addresses)
         if provider.max_range is not None and blocks > provider.max_range:
-            asked = Asked(first, last, provider.max_range)
+            asked = Asked(*range_of(query), provider.max_range)
             raise Refused("range limit", provider.range_words, asked)
         if provider.max_addresses is not None and count > provider.max_addresses:
             asked = Asked(limit=provider.max_addresses, addresses=count)
@@ -124,7 +122,7 @@ class Node:
         limit, logs = self._provider.max_results, answer.get("result", ())
         if limit is None or len(logs) <= limit or "blockHash" in query["params"][0]:
             return
-        first, last = (int(query["params"][0][end], 16) for end in ("fromBlock", "toBlock"))
+        first, last = range_of(query)
         fits = max(first, int(logs[limit]["blockNumber"], 16) - 1)
         asked = Asked(first, last, limit, fits)
         raise Refused("result limit", self._provider.results_words, asked)
@@ -138,9 +136,10 @@ def _at_head(query: Query, head: int | None) -> Query:
     return query | {"params": [hex(head), *params[1:]]}
 
 
-def _among(logs: Sequence[dict[str, Any]], wanted: dict[str, Any]) -> list[dict[str, Any]]:
+def _among(logs: Sequence[dict[str, Any]], query: Query) -> list[dict[str, Any]]:
     """The logs of a replaced branch that a filter asks for."""
-    first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
+    first, last = range_of(query)
+    wanted = query["params"][0]
     addresses = wanted.get("address", [])
     accepted = {a.lower() for a in ([addresses] if isinstance(addresses, str) else addresses)}
     topics = [set(t) if isinstance(t, list) else {t} if t else set()

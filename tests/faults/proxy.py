@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any
 
-from tests.faults.faults import Faults, Query
-from tests.faults.lies import tell
+from tests.faults.faults import Faults, Query, range_of
+from tests.faults.lies import Asked, tell
 from tests.faults.node import Answer, Behind, Node, Refused, View
 from tests.faults.plan import LIES, Plan
 from tests.faults.replies import KINDS, Reply, damaged, refusal, refused, true_reply
@@ -101,7 +101,9 @@ class Proxy:
         self, lie: str, random: Random, queries: Sequence[Query], answers: list[Answer]
     ) -> list[Answer]:
         """The answer with a lie in it, where it can be told."""
-        told = tell(lie, random, answers[0].get("result", []), queries[0]["params"][0])
+        first, last = range_of(queries[0])
+        asked = Asked(first, last, self._node.chain.highest)
+        told = tell(lie, random, answers[0].get("result", []), asked)
         if told is None:
             return answers
         self.met[lie] += 1
@@ -122,8 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_POST(self) -> None:
-        """Answer one request."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        """Answer one request, unless its client was killed while it asked."""
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return
         reply = self.proxy.reply(json.loads(body))
         if reply.after:
             self.proxy.wait(reply.after)

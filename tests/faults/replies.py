@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.faults.faults import Query
+from tests.faults.faults import Query, range_of
 from tests.faults.node import Answer
 from tests.faults.wordings import LAG, RANGE, RATE, RESULTS, TRANSIENT, Asked, Wording, choose
 
@@ -81,7 +81,7 @@ def damaged(fault: str, random: Random, answers: Sequence[Answer], *, is_batch: 
 
 def _hiccup(query: Query) -> Asked:
     """A limit of half the blocks, which holds for this once."""
-    first, last = (int(query["params"][0][end], 16) for end in ("fromBlock", "toBlock"))
+    first, last = range_of(query)
     limit = (last - first + 1) // 2
     return Asked(first, last, limit, first + limit - 1)
 

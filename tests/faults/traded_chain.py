@@ -42,6 +42,7 @@ class TradedChain:
     def __init__(self, node: Anvil, seed: int, blocks: int) -> None:
         self.node = node
         self.moves = 0
+        self.highest = 0
         self._random = Random(f"chain {seed}")
         self._system: System = deploy(node, seed)
         node.rpc("anvil_setBlockTimestampInterval", BLOCK_SECONDS)
@@ -70,6 +71,7 @@ class TradedChain:
         if move.grows:
             self.node.rpc("anvil_reorg", move.grows, [] if move.is_empty else self._trades(move))
         self.moves += 1
+        self.highest = max(self.highest, self.head())
         return branch
 
     def deployment(self, *, names_amms: bool) -> dict[str, Any]:
