@@ -39,7 +39,8 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
                 create(connection)
                 connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
         _check_version(connection, path)
-        yield connection
+        with _interruptible():
+            yield connection
     except DISK_ERRORS as error:
         raise _disk_error(path, error) from error
     finally:
@@ -56,7 +57,8 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
         _check_version(connection, path)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
-        yield connection
+        with _interruptible():
+            yield connection
     finally:
         _close(connection, path)
 
@@ -72,6 +74,17 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
             connection.rollback()
         raise
     connection.commit()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C stop a query as it stops all else: DuckDB raises an error of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "Query interrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from error
 
 
 def holds_data(connection: DuckDBPyConnection) -> bool:

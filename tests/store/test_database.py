@@ -157,6 +157,17 @@ def test_a_second_writer_is_told_who_holds_the_file(path):
         pass
 
 
+@pytest.mark.parametrize("opening", [open_for_writing, open_for_reading])
+def test_what_duckdb_raises_for_ctrl_c_stops_a_run_as_ctrl_c_does(path, opening):
+    """DuckDB takes the signal itself while it runs a query, and raises this in its place."""
+    with open_for_writing(path):
+        pass
+    with pytest.raises(KeyboardInterrupt), opening(path):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), opening(path):
+        raise RuntimeError("another")
+
+
 def test_quarantine_rows_are_written_as_they_come(path):
     row = DataQuality(at=AT, kind="malformed", subject="s", detail="d")
     with open_for_writing(path) as connection:
