@@ -65,6 +65,33 @@ def test_an_answer_without_the_logs_of_one_block_is_not_believed(node, read, rec
         assert read(once) == read(recorded)
 
 
+def test_an_empty_answer_to_one_filter_is_not_covered_by_what_another_found(
+    node, recorded, raw_logs
+):
+    """Every block in which the one filter finds logs holds logs of the other as well."""
+    blocks = {}
+    for log in raw_logs:
+        blocks.setdefault(log["topics"][0], set()).add(log["blockNumber"])
+    silent, loud = next((a, b) for a in blocks for b in blocks if a != b and blocks[a] <= blocks[b])
+    filters = [LogFilter((), ((silent,),)), LogFilter((), ((loud,),))]
+    times = 10**9
+
+    def empty(method, params):
+        nonlocal times
+        if method != "eth_getLogs" or params[0].get("topics") != [[silent]] or times == 0:
+            return None
+        times -= 1
+        return []
+
+    def read_both(chain):
+        return [log for batch in chain.logs(filters, FIRST, LAST) for log in batch.logs]
+
+    with pytest.raises(AnalyzerError, match=r"no logs of block 3\d\d\d, though it has some"):
+        read_both(node(Manners(answer=empty)).chain)
+    times = 2
+    assert read_both(node(Manners(answer=empty)).chain) == read_both(recorded)
+
+
 def test_far_below_the_head_an_empty_range_is_checked_by_sample(node, read, wanted):
     chain = node(Manners(answer=FalseEmpty([]))).chain
     with pytest.raises(AnalyzerError, match=r"no logs of block \d+, though it has some"):
