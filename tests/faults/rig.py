@@ -37,7 +37,8 @@ MAX_RUNS = 24
 MAX_ATTEMPTS = 8
 TIMEOUT = 1
 RUN_SECONDS = 120
-INTERRUPTED = 130
+INTERRUPTED = (130, -signal.SIGINT)
+"""Exit codes of a run that was told to stop; the second where it was ending by itself already."""
 NEVER_SAID = ("Traceback", '  File "', "a case it does not know", "Exception ignored")
 SHOWN = 3
 WIDTH = 300
@@ -126,7 +127,7 @@ class _Run:
                 return self.fail(f"said what it never should (exit {code}): {said.strip()}")
             if code == -signal.SIGKILL and signal.SIGKILL in self.sent:
                 self.result.counts["kills"] += 1
-            elif code == INTERRUPTED and signal.SIGINT in self.sent:
+            elif code in INTERRUPTED and signal.SIGINT in self.sent:
                 self.result.counts["interrupts"] += 1
             elif code == 2 and "error: " in said:
                 self.result.counts["given up"] += 1
