@@ -18,7 +18,7 @@ from analyzer.cli.options import (
     scope_options,
 )
 from analyzer.cli.output import emit
-from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
+from analyzer.cli.querying import asked_params, choose, open_asked, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.findings import Filters, Finding, Result, at_least, load
 from analyzer.findings.history import compare, record
@@ -92,8 +92,7 @@ def check(
         deployment=tuple(deployment),
         chain_id=() if chain is None else (chain,),
     )
-    with open_as_of(db, block) as connection:
-        say_where(connection, filters, config.talk)
+    with open_asked(db, block, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
         compared, resolved = compare(connection, results, filters)
     if block is None:

@@ -9,7 +9,7 @@ import click
 from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config
 from analyzer.cli.options import block_option, db_option, queries_option, scope_options
-from analyzer.cli.querying import Asked, asked_params, open_as_of, run_all, say_where
+from analyzer.cli.querying import Asked, asked_params, open_asked, run_all
 from analyzer.exports import write
 from analyzer.findings import Filters, Query, load
 
@@ -99,8 +99,7 @@ def export_all(
     now: datetime | None = None,
 ) -> list[Path]:
     """One file for each query and format; a query without rows gives a file without rows."""
-    with open_as_of(db, block) as connection:
-        say_where(connection, filters, talk)
+    with open_asked(db, block, filters, talk) as connection:
         results = run_all(connection, queries, asked, filters, now)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

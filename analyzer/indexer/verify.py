@@ -16,7 +16,7 @@ from analyzer.reads import drive
 from analyzer.store import derived
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
-from analyzer.store.schema import create_views
+from analyzer.store.views import create_views
 
 
 @dataclass(frozen=True, slots=True)

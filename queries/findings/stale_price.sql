@@ -43,6 +43,7 @@ with aged as (
             price.chain_id = newest.chain_id
             and price.protocol = newest.protocol
             and price.deployment = newest.deployment
+            and price.block_number = newest.block_number
 ),
 
 stale as (
