@@ -1,8 +1,10 @@
 """The command group: commands are imported when they are called, so that --help is instant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -24,8 +26,28 @@ OWN_MEANING: Final = ("block", "format")
 """Options whose values differ from command to command."""
 
 
+class ReaderGoneError(Exception):
+    """Whoever read the output has closed it. Click ends with 1 here, which says "findings"."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in modules of the same name."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the command line, which may print a help text."""
+        with _noticing_a_closed_pipe():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _noticing_a_closed_pipe():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The commands, in the order in which a newcomer meets them."""
@@ -58,6 +80,14 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {close[0]}?" if close else " See perpscope --help."
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _noticing_a_closed_pipe() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
 
 
 def read_environment(command: click.Command) -> None:

@@ -108,10 +108,16 @@ def check(
 
 
 def _remember(db: Path, found: Sequence[Finding], resolved: Sequence[Finding]) -> None:
-    """Keep the findings for the next run's comparison: a short write of its own."""
+    """Keep the findings for the next run's comparison: a short write of its own.
+
+    A database that cannot be written still has findings; that they are not kept is said.
+    """
     if found or resolved:
-        with open_for_writing(db) as connection, transaction(connection):
-            record(connection, [*found, *resolved])
+        try:
+            with open_for_writing(db) as connection, transaction(connection):
+                record(connection, [*found, *resolved])
+        except AnalyzerError as error:
+            click.echo(f"the next run will call these findings new again: {error}", err=True)
 
 
 def _ignored(named: Sequence[str], configured: Sequence[Ignored]) -> set[str]:
