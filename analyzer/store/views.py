@@ -3,6 +3,8 @@
 A full snapshot covers every account as of its block; a later one of some accounts takes its place
 for those alone. What belongs to no account (markets, prices, funding) is shown as the full snapshot
 has it, for only that sums up all accounts; what it does not know, as the newest other one has it.
+
+Beside one view per table there are ``current_scopes`` and ``current_price_exposure``.
 """
 
 from collections.abc import Sequence
@@ -131,6 +133,46 @@ semi join current_snapshots as snapshot
     and (rows.log_index >= 0 or rows.block_number = snapshot.block_number);
 """
 
+PRICE_EXPOSURE: Final = """
+create or replace {temporary} view current_price_exposure as
+with quoted as (
+    select distinct chain_id, protocol, deployment, price_id, token, asset
+    from current_prices
+),
+legs as (
+    select distinct chain_id, protocol, deployment, price_id, margin_id
+    from current_margin_legs
+),
+hanging as (
+    select chain_id, protocol, deployment, price_id, size_usd
+    from legs
+    inner join current_positions using (chain_id, protocol, deployment, margin_id)
+    where liquidation_kind <> 'unknown'
+    union all
+    select quoted.chain_id, quoted.protocol, quoted.deployment, price_id, size_usd
+    from quoted
+    inner join current_positions as held
+        on quoted.chain_id = held.chain_id
+        and quoted.protocol = held.protocol
+        and quoted.deployment = held.deployment
+        and (quoted.token = held.market or quoted.asset = held.asset)
+    where held.liquidation_kind = 'unknown'
+)
+select
+    chain_id, protocol, deployment, price_id,
+    count(*) as positions,
+    sum(size_usd) filter (where size_usd < 1000000000000) as positions_usd,
+    count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as positions_unsized
+from hanging
+group by chain_id, protocol, deployment, price_id;
+"""
+"""The open positions that hang on each price: one row per price that any position hangs on.
+
+A position hangs on the prices in its margin account's form; one without a form on those of its
+market and asset. ``positions_usd`` leaves out the ``positions_unsized``, whose size is unknown or so
+large (1e12 USD) that a sum might overflow.
+"""
+
 
 def create_views(
     connection: DuckDBPyConnection, block: int | None = None, accounts: Sequence[str] = ()
@@ -159,6 +201,7 @@ def create_views(
             OF_ENTITIES.format(temporary=temporary, table=TABLES[row_type], entity=name, read=read)
         )
     connection.execute(COMPLAINTS.format(temporary=temporary, table=TABLES[DataQuality]))
+    connection.execute(PRICE_EXPOSURE.format(temporary=temporary))
 
 
 def _narrowed(accounts: Sequence[str]) -> str:
