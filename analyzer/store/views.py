@@ -87,27 +87,32 @@ semi join current_scopes using (chain_id, protocol, deployment, block_number);
 
 OF_ACCOUNTS: Final = """
 create or replace {temporary} view current_{table} as
-with others as (
-    select
-        chain_id, protocol, deployment,
-        arg_max(block_number, (account = 'all', block_number)) as block_number
+with shown as (
+    select distinct
+        chain_id, protocol, deployment, block_number,
+        arg_max(block_number, (account = 'all', block_number))
+            over (partition by chain_id, protocol, deployment) as block_of_others
     from current_scopes
-    group by chain_id, protocol, deployment
 )
 select rows.*
 from {table} as rows
-semi join current_snapshots as snapshot using (chain_id, protocol, deployment, block_number)
-inner join others using (chain_id, protocol, deployment)
+inner join shown using (chain_id, protocol, deployment, block_number)
 left join current_scopes as own using (chain_id, protocol, deployment, account)
-where rows.block_number = coalesce(own.block_number, others.block_number);
+where rows.block_number = coalesce(own.block_number, shown.block_of_others);
 """
 
 OF_MARGIN_IDS: Final = """
 create or replace {temporary} view current_{table} as
+with superseded as (
+    select chain_id, protocol, deployment, held.block_number, margin_id
+    from margin_accounts as held
+    inner join current_scopes as own using (chain_id, protocol, deployment, account)
+    where held.block_number <> own.block_number
+)
 select rows.*
 from {table} as rows
-semi join current_margin_accounts as held
-    using (chain_id, protocol, deployment, block_number, margin_id);
+semi join current_snapshots as snapshot using (chain_id, protocol, deployment, block_number)
+anti join superseded using (chain_id, protocol, deployment, block_number, margin_id);
 """
 
 OF_ENTITIES: Final = """
@@ -169,7 +174,7 @@ group by chain_id, protocol, deployment, price_id;
 """The open positions that hang on each price: one row per price that any position hangs on.
 
 A position hangs on the prices in its margin account's form; one without a form on those of its
-market and asset. ``positions_usd`` leaves out the ``positions_unsized``, whose size is unknown or so
+market and asset. ``positions_usd`` leaves out the ``positions_unsized``: of unknown size, or so
 large (1e12 USD) that a sum might overflow.
 """
 
