@@ -1,16 +1,19 @@
 """What `check`, `show` and `export` share: which queries, with which parameters and filters."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from textwrap import wrap
-from typing import Final
+from typing import Any, Final
 
 import click
 from duckdb import DuckDBPyConnection
 
+from analyzer.cli.accounts import resolve_accounts
+from analyzer.cli.options import block_option, db_option, scope_options
 from analyzer.errors import AnalyzerError
 from analyzer.findings import Filters, Query, Result, run
 from analyzer.indexer.deployments import nearest
@@ -19,6 +22,7 @@ from analyzer.store.database import open_for_reading
 from analyzer.store.views import create_views
 
 WIDTH: Final = 100
+Command = Callable[..., int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,30 @@ class Asked:
             if name.startswith(prefix)
         }
         return general | special
+
+
+def query_options(command: Command) -> Command:
+    """What narrows and tunes queries, folded: the command takes ``filters`` and ``block``."""
+
+    @wraps(command)
+    def with_filters(
+        *arguments: Any,
+        account: Sequence[str],
+        protocol: Sequence[str],
+        deployment: Sequence[str],
+        chain: int | None,
+        mainnet_rpc_url: str | None,
+        **options: Any,
+    ) -> int:
+        filters = Filters(
+            account=resolve_accounts(account, mainnet_rpc_url),
+            protocol=tuple(protocol),
+            deployment=tuple(deployment),
+            chain_id=() if chain is None else (chain,),
+        )
+        return command(*arguments, filters=filters, **options)
+
+    return db_option(scope_options(block_option(with_filters)))
 
 
 def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
