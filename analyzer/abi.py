@@ -66,8 +66,7 @@ class Event:
                 zip((name for name, _ in plain), self._decode_data(plain, log.data), strict=True)
             )
             for (name, kind), topic in zip(indexed, log.topics[1:], strict=True):
-                static = "bytes32" if kind in ("string", "bytes") or kind.endswith("]") else kind
-                values[name] = decode([static], bytes.fromhex(topic[2:]))[0]
+                values[name] = decode([topic_kind(kind)], bytes.fromhex(topic[2:]))[0]
         except (DecodingError, OverflowError, ValueError) as error:
             raise MalformedError(f"{self.name} carries data that is not of its types") from error
         return values
@@ -75,6 +74,11 @@ class Event:
     @staticmethod
     def _decode_data(plain: list[tuple[str, str]], data: bytes) -> tuple[Any, ...]:
         return decode([kind for _, kind in plain], data)
+
+
+def topic_kind(kind: str) -> str:
+    """The type of an indexed value's topic: all but plain values are indexed as their hash."""
+    return "bytes32" if kind in ("string", "bytes") or kind.endswith(("]", ")")) else kind
 
 
 @dataclass(frozen=True, slots=True)

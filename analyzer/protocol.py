@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer.event_columns import Known
 from analyzer.evm import Block, Log, LogFilter
 from analyzer.reads import Reads
 from analyzer.rows import Row
@@ -170,6 +171,8 @@ class Protocol:
     probe: Callable[[Deployment], Reads[Probe]]
     """First contact: raises ``AnalyzerError`` saying what was found if it is not this protocol."""
     log_filters: Callable[[Deployment], Sequence[LogFilter]]
+    events: Callable[[Deployment], Sequence[Known]]
+    """What the logs are decoded as; ``replay`` reads these events, and each has its own table."""
     recent_filters: Callable[[Deployment], Sequence[LogFilter]] | None = None
     """Logs that a snapshot without history looks for in recent blocks, as executed prices are.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 
 from analyzer.rows import TABLES
+from analyzer.store import event_tables
 
 RAW_TABLES = ("raw_logs",)
 STATE = """
@@ -26,7 +27,7 @@ inner join raw_results as r on r.result_id = a.id
 def contents(path: Path, *, raw: bool = True) -> dict[str, list]:
     """Every row of every table whose contents do not depend on how they were fetched."""
     with duckdb.connect(str(path), read_only=True) as connection:
-        tables = [*TABLES.values(), *(RAW_TABLES if raw else ())]
+        tables = [*TABLES.values(), *(RAW_TABLES if raw else ()), *event_tables.tables(connection)]
         found = {
             table: sorted(connection.execute(f"select * from {table}").fetchall(), key=repr)
             for table in tables

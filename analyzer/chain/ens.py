@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from analyzer.chain.failure import Kind, RpcFailure, sentence
 from analyzer.chain.hiding import Hider, host_label
+from analyzer.chain.open import is_node
 from analyzer.chain.reverts import revert_data
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import fixed, payload, quantity
@@ -36,6 +37,11 @@ def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
         raise AnalyzerError(
             f"{name[:80]!r} is not a name that can be resolved (letters a to z, digits and "
             "hyphens, as in name.eth): give the address instead"
+        )
+    if not is_node(url):
+        raise AnalyzerError(
+            "the mainnet RPC URL is not one that can be used: give http(s)://…, ws(s)://… or the "
+            "path of an IPC socket"
         )
     from analyzer.chain.dial import connect  # noqa: PLC0415  web3 takes a second to import
     from analyzer.chain.rpc import Rpc  # noqa: PLC0415  it is slow to import

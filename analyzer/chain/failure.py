@@ -34,11 +34,15 @@ class Kind(StrEnum):
 SPLITTABLE = frozenset({Kind.RANGE_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT})
 """An eth_getLogs that fails so is likely to succeed on fewer blocks."""
 
-SHRINKABLE = SPLITTABLE | {Kind.UNKNOWN, Kind.INVALID_PARAMS}
+SHRINKABLE = SPLITTABLE | {Kind.UNKNOWN, Kind.INVALID_PARAMS, Kind.TRANSIENT}
 """It is worth trying fewer blocks: providers find new words for their limits all the time."""
 
-OVERSIZED = frozenset({Kind.CALL_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT})
+OVERSIZED = frozenset({Kind.CALL_TOO_LARGE, Kind.TOO_MANY_RESULTS, Kind.TIMEOUT, Kind.TRANSIENT})
 """A multicall or batch that fails so may succeed in halves."""
+
+WORTH_A_SECOND_TRY = frozenset({Kind.TRANSIENT})
+"""What may pass by itself, or mean that too much was asked ("internal error", HTTP 502 and 503): it
+is asked again once before anything is made of it."""
 
 PATIENCE = {
     Kind.RATE_LIMIT: 2.0,
@@ -109,8 +113,17 @@ CURES = {
 }
 
 
-def sentence(failure: RpcFailure, label: str, what: str | None = None) -> AnalyzerError:
+class NodeError(AnalyzerError):
+    """What is wrong with one node; ``reason`` is the error without its cure."""
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"{reason}: {cure}")
+        self.reason = reason
+
+
+def sentence(failure: RpcFailure, label: str, what: str | None = None) -> NodeError:
     """The failure as an error for the user: which node, what was asked, what to do."""
-    cure = CURES.get(failure.kind, CURES[Kind.UNKNOWN])
-    text = cure.format(what=what or failure.method, detail=failure.detail or "no reason given")
-    return AnalyzerError(f"{label} {text}")
+    template = CURES.get(failure.kind, CURES[Kind.UNKNOWN])
+    reason, _, cure = template.rpartition(": ")
+    said = reason.format(what=what or failure.method, detail=failure.detail or "no reason given")
+    return NodeError(f"{label} {said}", cure)

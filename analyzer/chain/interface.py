@@ -25,6 +25,11 @@ class Chain(Protocol):
         """Whether this is a recorded chain: all its logs are at hand, its state reads are few."""
         ...
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent; a batch is one, and a recorded chain needs none."""
+        ...
+
     def chain_id(self) -> int:
         """The chain's id, as the chain itself says."""
         ...

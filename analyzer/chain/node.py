@@ -1,23 +1,22 @@
 """A node as a chain: what it says, checked, or one sentence about why it does not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
 
 from analyzer.chain import wire
 from analyzer.chain.dial import connect
-from analyzer.chain.failure import Kind, RpcFailure, sentence
+from analyzer.chain.failure import Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import METHOD, header_in, headers
 from analyzer.chain.hiding import Hider, host_label
 from analyzer.chain.interface import Tag
 from analyzer.chain.logs import LogReader
+from analyzer.chain.pool import DaemonPool
 from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
 from analyzer.chain.transport import Transport
-from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
 from analyzer.reads import MalformedError
 
@@ -35,7 +34,7 @@ class NodeChain:
         self.label = label
         self._report = progress or (lambda _: None)
         self._rpc = Rpc(transport, hider, settings, self._note)
-        self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="rpc")
+        self._pool = DaemonPool(settings.concurrency)
         self._logs = LogReader(self._rpc, settings, self._pool)
         self._state = StateReader(self._rpc, label, settings, self._pool)
         self._chain_id: int | None = None
@@ -57,13 +56,18 @@ class NodeChain:
     def block(self, which: int | Tag) -> Block:
         """A header; a block that the node has not, or a tag that it does not know, is an error."""
         if isinstance(which, int):
-            return self._plainly(lambda: headers(self._rpc, [which])[0], f"block {which}")
-        return self._tagged(which)
+            found = self._plainly(lambda: headers(self._rpc, [which])[0], f"block {which}")
+        else:
+            found = self._tagged(which)
+        self._logs.saw(found.number)
+        return found
 
     def logs(
         self, filters: Sequence[LogFilter], from_block: int, to_block: int
     ) -> Iterator[LogBatch]:
         """Logs in adaptive ranges; see ``Chain.logs``."""
+        if from_block <= to_block and not self._logs.knows_head:
+            self.block("latest")
         total, done, logs = to_block - from_block + 1, 0, 0
 
         def progress(batch: LogBatch) -> None:
@@ -96,6 +100,7 @@ class NodeChain:
         """Stop what is under way and let go of the connection."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._rpc.close()
+        self._pool.shutdown()
 
     def _tagged(self, tag: Tag) -> Block:
         advice = f"{self.label} does not know its {tag} block"
@@ -110,10 +115,10 @@ class NodeChain:
         except RpcFailure as failure:
             foreign = {Kind.HEADER_LAG, Kind.INVALID_PARAMS, Kind.UNKNOWN, Kind.METHOD_DISABLED}
             if tag != "latest" and failure.kind in foreign:
-                raise AnalyzerError(f"{advice} ({failure.detail}): {cure}") from None
+                raise NodeError(f"{advice} ({failure.detail})", cure) from None
             raise sentence(failure, self.label, f"the {tag} block") from None
         if block is None:
-            raise AnalyzerError(f"{advice}: {cure}")
+            raise NodeError(advice, cure)
         return block
 
     def _plainly(self, work: Callable[[], T], what: str) -> T:
@@ -126,7 +131,7 @@ class NodeChain:
             error = self._malformed(malformed, what)
         raise error
 
-    def _malformed(self, error: Exception, what: str) -> AnalyzerError:
+    def _malformed(self, error: Exception, what: str) -> NodeError:
         return sentence(RpcFailure(Kind.MALFORMED, what, str(error)), self.label, what)
 
     def _note(self, text: str) -> None:
@@ -134,6 +139,9 @@ class NodeChain:
         self._report(Progress("wait", 0, 0, self.requests, note=note))
 
 
-def open_node(url: str, settings: Settings, progress: Report | None = None) -> NodeChain:
-    """The chain behind an RPC URL or an IPC path."""
-    return NodeChain(connect(url, settings), host_label(url), Hider(url), settings, progress)
+def open_node(
+    url: str, settings: Settings, progress: Report | None = None, label: str | None = None
+) -> NodeChain:
+    """The chain behind an RPC URL or an IPC path; named by its host unless ``label`` is given."""
+    name = label or host_label(url)
+    return NodeChain(connect(url, settings), name, Hider(url), settings, progress)

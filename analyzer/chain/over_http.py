@@ -1,17 +1,22 @@
 """Nodes behind http:// and https://, through web3's HTTPProvider."""
 
-import time
+import contextlib
+import socket
 from typing import Any, Final
+from weakref import WeakSet
 
 import requests
-from requests.adapters import HTTPAdapter
+import urllib3
 from web3.providers import HTTPProvider
 
 from analyzer.chain.failure import Kind
 from analyzer.chain.settings import Settings
+from analyzer.chain.timed import TimedAdapter
 from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
 
-CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 20
+CONNECT: Final = 10.0
+"""Seconds that a connection may take, where the whole request may take longer."""
 
 
 class _HttpProvider(BytesOnly, HTTPProvider):
@@ -25,28 +30,43 @@ class _TooLongError(requests.RequestException):
 class _BoundedSession(requests.Session):
     """Reads a response within the timeout as a whole, and never more of it than allowed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sockets: "WeakSet[socket.socket]") -> None:
         super().__init__()
-        self._settings = settings
-        adapter = HTTPAdapter(pool_maxsize=settings.concurrency + 1)
+        self._most = settings.max_response_bytes
+        self._timeout = urllib3.Timeout(
+            connect=min(CONNECT, settings.timeout), total=settings.timeout
+        )
+        adapter = TimedAdapter(sockets, pool_maxsize=settings.concurrency + 1)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
     def post(self, url: Any, data: Any = None, json: Any = None, **options: Any) -> Any:
-        deadline = time.monotonic() + self._settings.timeout
-        options |= {"stream": True, "allow_redirects": False}
+        options |= {"stream": True, "allow_redirects": False, "timeout": self._timeout}
         response = super().post(url, data=data, json=json, **options)
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > self._settings.max_response_bytes:
-                response.close()
-                raise _TooLongError
-            if time.monotonic() > deadline:
-                response.close()
-                raise requests.exceptions.ReadTimeout
-        response._content = bytes(body)  # noqa: SLF001  what requests itself would have done
+        try:
+            response._content = self._body(response)  # noqa: SLF001  what requests itself would do
+        except BaseException:
+            response.close()
+            raise
+        response._content_consumed = True  # noqa: SLF001
         return response
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The body in one read where its length is known, which copies nothing; else in chunks."""
+        length = response.raw.length_remaining
+        is_packed = "Content-Encoding" in response.headers
+        if length is not None and length > self._most:
+            raise _TooLongError
+        if length is not None and not is_packed:
+            return bytes(response.raw.read(decode_content=False))
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := response.raw.read(CHUNK, decode_content=is_packed):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._most:
+                raise _TooLongError
+        return b"".join(chunks)
 
 
 class HttpTransport:
@@ -54,12 +74,10 @@ class HttpTransport:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._seconds = settings.timeout
-        self._session = _BoundedSession(settings)
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._session = _BoundedSession(settings, self._sockets)
         self._provider = _HttpProvider(
-            url,
-            request_kwargs={"timeout": settings.timeout},
-            session=self._session,
-            exception_retry_configuration=None,
+            url, session=self._session, exception_retry_configuration=None
         )
 
     def exchange(self, payload: bytes) -> Reply:
@@ -71,13 +89,13 @@ class HttpTransport:
             if (response := error.response) is not None:
                 return Reply(response.content, response.status_code, response.headers)
             lost = LostError(Kind.MALFORMED, "a broken HTTP response")
-        except (requests.Timeout, TimeoutError):
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
             lost = LostError(Kind.TIMEOUT, f"no answer within {self._seconds:g} s")
         except requests.exceptions.SSLError:
             lost = LostError(Kind.UNREACHABLE, "TLS cannot be agreed on")
         except _TooLongError:
             lost = LostError(Kind.TOO_MANY_RESULTS, "a response that is too large to take")
-        except requests.exceptions.ChunkedEncodingError:
+        except urllib3.exceptions.HTTPError:
             lost = LostError(Kind.TRANSIENT, "the connection broke within the answer")
         except requests.ConnectionError as error:
             lost = _lost_connection(error)
@@ -86,8 +104,11 @@ class HttpTransport:
         raise lost
 
     def close(self) -> None:
-        """See ``Transport``."""
+        """See ``Transport``; what is under way ends with it."""
         self._session.close()
+        for used in list(self._sockets):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(used, socket.SHUT_RDWR)
 
 
 def _lost_connection(error: BaseException) -> LostError:

@@ -1,32 +1,60 @@
 """Nodes behind ws:// and wss:// and on this machine's IPC socket, through web3's providers."""
 
 import asyncio
-import json
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
 from typing import Any, Final
 
 import msgspec
 import websockets
-from web3._utils.threads import Timeout as IpcTimeout
 from web3.providers import IPCProvider, WebSocketProvider
 
 from analyzer.chain.failure import Kind
 from analyzer.chain.settings import Settings
 from analyzer.chain.transport import POSTED, BytesOnly, LostError, Reply
 
+CHUNK: Final = 1 << 20
 TOO_BIG: Final = 1009  # the close code of RFC 6455
+FAREWELL: Final = 1.0
+"""Seconds that a node has to agree to the end of a connection."""
+
+
+class _TooLongError(Exception):
+    pass
 
 
 class _IpcProvider(BytesOnly, IPCProvider):
-    @staticmethod
-    def decode_rpc_response(raw_response: bytes) -> Any:
-        """The bytes once they are whole; the provider reads on while this raises."""
-        try:
-            msgspec.json.decode(raw_response, type=msgspec.Raw)
-        except msgspec.DecodeError:
-            raise json.JSONDecodeError("not whole", "", 0) from None
-        return raw_response
+    """Reads in time that grows with the answer; web3's own copies all of it for every 4 KiB."""
+
+    max_response_bytes: int
+
+    def _make_request(self, request: bytes) -> Any:
+        held: Any = self._socket
+        with self._lock, held:
+            try:
+                held.sock.sendall(request + b"\n")
+            except BrokenPipeError:  # the node was started anew
+                held.reset().sendall(request + b"\n")
+            return self._answer(held.sock)
+
+    def _answer(self, connection: socket.socket) -> bytes:
+        deadline = time.monotonic() + self.timeout
+        body = bytearray()
+        while (left := deadline - time.monotonic()) > 0:
+            connection.settimeout(left)
+            chunk = connection.recv(CHUNK)
+            if not chunk:
+                raise ConnectionResetError
+            body += chunk
+            if len(body) > self.max_response_bytes:
+                raise _TooLongError
+            if chunk.rstrip().endswith((b"}", b"]")) and _is_whole(body):
+                return bytes(body)
+        raise TimeoutError
 
 
 class IpcTransport:
@@ -34,24 +62,40 @@ class IpcTransport:
 
     def __init__(self, path: str, settings: Settings) -> None:
         self._seconds = settings.timeout
-        self._provider = _IpcProvider(path, timeout=max(1, round(settings.timeout)))
+        self._provider = _IpcProvider(path)
+        self._provider.timeout = settings.timeout  # type: ignore[assignment]
+        self._provider.max_response_bytes = settings.max_response_bytes
 
     def exchange(self, payload: bytes) -> Reply:
         """See ``Transport``."""
         try:
             body: Any = self._provider.make_request(POSTED, payload)
             return Reply(body)
-        except (IpcTimeout, TimeoutError):
+        except TimeoutError:
             lost = LostError(Kind.TIMEOUT, f"no answer within {self._seconds:g} s")
+        except _TooLongError:
+            lost = LostError(Kind.TOO_MANY_RESULTS, "a response that is too large to take")
+        except (BrokenPipeError, ConnectionResetError):
+            lost = LostError(Kind.TRANSIENT, "the connection was dropped")
         except OSError:
             lost = LostError(Kind.UNREACHABLE, "no node listens at the IPC path")
         raise lost
 
     def close(self) -> None:
-        """See ``Transport``."""
+        """See ``Transport``; what is under way ends with it."""
         held: Any = self._provider._socket  # noqa: SLF001  web3 offers no close
-        if held.sock is not None:
-            held.sock.close()
+        if (connection := held.sock) is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
+def _is_whole(body: bytearray) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 class _WebSocketProvider(WebSocketProvider):
@@ -73,6 +117,8 @@ class WebSocketTransport:
         self._settings = settings
         self._lock = threading.Lock()
         self._provider: _WebSocketProvider | None = None
+        self._asking: Future[Any] | None = None
+        self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -81,6 +127,8 @@ class WebSocketTransport:
         """See ``Transport``."""
         seconds = self._settings.timeout
         with self._lock:
+            if self._is_closed:
+                raise LostError(Kind.UNREACHABLE, "the connection has been closed")
             try:
                 return Reply(self._run(asyncio.wait_for(self._exchange(payload), seconds)))
             except TimeoutError:
@@ -96,11 +144,16 @@ class WebSocketTransport:
                     lost = LostError(Kind.TRANSIENT, "the connection was dropped")
             except (OSError, websockets.exceptions.WebSocketException, ValueError):
                 lost = LostError(Kind.UNREACHABLE, "no WebSocket can be opened")
+            except CancelledError:
+                lost = LostError(Kind.UNREACHABLE, "the connection has been closed")
             self._run(self._drop())
         raise lost
 
     def close(self) -> None:
-        """See ``Transport``."""
+        """See ``Transport``; what is under way ends with it."""
+        self._is_closed = True
+        if (asking := self._asking) is not None:
+            asking.cancel()
         with self._lock:
             self._run(self._drop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -108,11 +161,12 @@ class WebSocketTransport:
         self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        self._asking = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self._asking.result()
 
     async def _exchange(self, payload: bytes) -> bytes:
         if self._provider is None:
-            options = {"max_size": self._settings.max_response_bytes}
+            options = {"max_size": self._settings.max_response_bytes, "close_timeout": FAREWELL}
             provider = _WebSocketProvider(self._url, options, use_text_frames=True)
             await provider._provider_specific_connect()  # noqa: SLF001  connect() would retry and log
             self._provider = provider

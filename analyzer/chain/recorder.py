@@ -39,6 +39,11 @@ class Recorder:
         self._unfinished = 0
         self._closed = False
 
+    @property
+    def requests(self) -> int:
+        """The requests of the chain that is recorded."""
+        return self._chain.requests
+
     def chain_id(self) -> int:
         """The chain's id."""
         self._chain_id = self._chain.chain_id()

@@ -23,6 +23,7 @@ class RecordedChain:
     """A chain read from a file; latest, safe and finalized are its highest block."""
 
     is_recorded = True
+    requests = 0
 
     def __init__(self, path: Path) -> None:
         self.label = f"recording {path.name}"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from analyzer.chain.classify import classify, named_limits, suggested_range
-from analyzer.chain.failure import PATIENCE, Kind, RpcFailure
+from analyzer.chain.failure import PATIENCE, WORTH_A_SECOND_TRY, Kind, RpcFailure
 from analyzer.chain.hiding import Hider
 from analyzer.chain.pace import Pace, hinted_wait, retry_after
 from analyzer.chain.settings import Settings
@@ -29,6 +29,9 @@ Outcome = msgspec.Raw | RpcFailure
 BATCH: Final = "a batch of requests"
 MAX_WORDS: Final = 1_000
 HTTP_TOO_LARGE: Final = 413
+ROUNDS_OF_SILENCE: Final = 2
+"""So many times as many requests as are under way at once may hang in a row; then nobody is there,
+where without another node it would be worth asking for ever less."""
 REFUSES_BATCH: Final = {Kind.UNKNOWN, Kind.BATCH_TOO_LARGE, Kind.BATCH_UNSUPPORTED}
 
 
@@ -61,16 +64,20 @@ class Rpc:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._answered = False
+        self._silence = 0
 
     def call(
         self, method: str, params: list[Any], final: frozenset[Kind] = frozenset()
     ) -> msgspec.Raw:
-        """The undecoded result; a failure of a ``final`` kind is raised without a retry."""
+        """The undecoded result; a failure of a ``final`` kind is raised with at most one retry."""
         for attempt in itertools.count(1):
             outcome = self._ask((method, params))
             if not isinstance(outcome, RpcFailure):
                 return outcome
-            if outcome.kind in final or not self._may_retry(outcome, attempt):
+            is_final = outcome.kind in final and (
+                attempt > 1 or outcome.kind not in WORTH_A_SECOND_TRY
+            )
+            if is_final or not self._may_retry(outcome, attempt):
                 raise outcome
             self.back_off(outcome, attempt)
         raise AssertionError
@@ -112,8 +119,11 @@ class Rpc:
         if self._closed.is_set() or (failure.wait or 0.0) > self._settings.max_wait:
             return False
         limit = round(PATIENCE.get(failure.kind, 0.0) * self._settings.max_attempts)
-        if not self._answered and failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT):
-            limit = min(limit, 2)  # a node that never answered is more likely absent than shaky
+        if failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT):
+            if not self._answered:
+                limit = min(limit, 2)  # a node that never answered is more likely absent than shaky
+            if self._settings.replaceable:
+                limit = min(limit, 2 if self._answered and failure.kind is Kind.TIMEOUT else 1)
         return attempt < limit
 
     def _ask(self, query: Query) -> Outcome:
@@ -212,13 +222,21 @@ class Rpc:
 
     def _exchange(self, method: str, payload: bytes) -> Reply | RpcFailure:
         self._pace.wait()
+        if self._closed.is_set():
+            return RpcFailure(Kind.UNREACHABLE, method, "the connection has been closed")
         with self._lock:
             self.requests += 1
         try:
             reply = self._transport.exchange(payload)
         except LostError as lost:
+            with self._lock:
+                self._silence += lost.kind is Kind.TIMEOUT
+                is_gone = self._silence > ROUNDS_OF_SILENCE * self._settings.concurrency
+            if is_gone and self._settings.replaceable:
+                return RpcFailure(Kind.UNREACHABLE, method, "it no longer answers")
             return RpcFailure(lost.kind, method, lost.detail)
         self._answered = True
+        self._silence = 0
         return reply
 
     def _open(

@@ -10,7 +10,9 @@ class Settings:
 
     ``timeout`` bounds one request, ``max_attempts`` the tries of one question, ``max_wait`` a
     single pause between tries. ``log_window`` is the first range of blocks asked for; it adapts
-    itself up to ``max_log_window``. ``sleep`` replaces waiting, for tests.
+    itself up to ``max_log_window``. ``bloom_checks`` is how many blocks without logs are checked
+    in each range far below the head. ``replaceable`` says that another node stands by: silence is
+    then waited for less. ``sleep`` replaces waiting, for tests.
     """
 
     timeout: float = 30.0
@@ -24,7 +26,9 @@ class Settings:
     batch_size: int = 100
     multicall_size: int = 2_000
     multicall_bytes: int = 1 << 20
-    max_response_bytes: int = 1 << 29
+    max_response_bytes: int = 1 << 26
+    bloom_checks: int = 10
+    replaceable: bool = False
     sleep: Callable[[float], object] | None = field(default=None, repr=False, compare=False)
 
 

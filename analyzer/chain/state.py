@@ -5,13 +5,13 @@ without data, and one that ran out of its share of gas) is asked again on its ow
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Final
 
 import msgspec
 
 from analyzer.chain import multicall, wire
-from analyzer.chain.failure import OVERSIZED, Kind, RpcFailure, sentence
+from analyzer.chain.failure import OVERSIZED, Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import headers
 from analyzer.chain.reverts import revert_data, reverted
 from analyzer.chain.rpc import Outcome, Query, Rpc
@@ -27,21 +27,28 @@ WORTH_A_MULTICALL: Final = 4
 Done = Callable[[int], None]
 
 
-REFUSES_HASH: Final = {Kind.INVALID_PARAMS, Kind.UNKNOWN}
+REFUSES_HASH: Final = frozenset({Kind.INVALID_PARAMS, Kind.UNKNOWN})
 """How nodes say that they take block numbers only; nobody agrees on the words."""
 
-TELLS_NO_CODE: Final = {Kind.METHOD_DISABLED, Kind.UNKNOWN}
+FAILS_ON_HASH: Final = REFUSES_HASH | {Kind.TRANSIENT, Kind.TIMEOUT}
+"""How nodes fail that do not know what to say; it means so only until a hash has worked once."""
+
+WORTH_A_PROBE: Final = 4
+"""From this many requests on, one goes ahead of them to find out whether hashes are taken."""
+
+TELLS_NO_CODE: Final = frozenset({Kind.METHOD_DISABLED, Kind.UNKNOWN})
 
 
 class StateReader:
     """Reads state from one node; what it learns about the node stays."""
 
-    def __init__(self, rpc: Rpc, label: str, settings: Settings, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, rpc: Rpc, label: str, settings: Settings, pool: Executor) -> None:
         self._rpc = rpc
         self._label = label
         self._settings = settings
         self._pool = pool
         self._by_hash = True
+        self._hash_has_worked = False
         self._multicall_size = settings.multicall_size
         self._multicall_since: int | None = None
         self._no_multicall_until = -1
@@ -50,18 +57,35 @@ class StateReader:
         """The answers in order; pinned by hash, or by number with a look at the hash afterwards."""
         if self._by_hash:
             try:
-                return self._answer(requests, block, done)
+                answers = self._answer(requests, block, done)
             except RpcFailure as failure:
-                if failure.kind not in REFUSES_HASH:
+                if not self._may_mean_the_hash(failure):
                     raise
-                self._by_hash = False
-                self._no_multicall_until = -1
-                self._rpc.batch_size = self._settings.batch_size
-        answers = self._answer(requests, block, done)
+            else:
+                self._hash_has_worked = self._hash_has_worked or bool(requests)
+                return answers
+        return self._by_number(requests, block, done)
+
+    def _may_mean_the_hash(self, failure: RpcFailure) -> bool:
+        return self._by_hash and failure.kind in (
+            REFUSES_HASH if self._hash_has_worked else FAILS_ON_HASH
+        )
+
+    def _by_number(self, requests: Sequence[Request], block: Block, done: Done) -> list[Answer]:
+        knew_better, self._by_hash = self._by_hash, False
+        if knew_better:
+            self._no_multicall_until = -1
+            self._rpc.batch_size = self._settings.batch_size
+        try:
+            answers = self._answer(requests, block, done)
+        except (RpcFailure, AnalyzerError):
+            self._by_hash = knew_better  # it was not the hash
+            raise
         (now,) = headers(self._rpc, [block.number])
         if now.hash != block.hash:
-            raise AnalyzerError(
-                f"block {block.number} of {self._label} was reorganised while being read: run again"
+            raise NodeError(
+                f"block {block.number} of {self._label} was reorganised while being read",
+                "run again",
             )
         return answers
 
@@ -74,6 +98,10 @@ class StateReader:
         taken = {index for index, _ in bundled}
         single = [(i, r) for i, r in enumerate(requests) if i not in taken]
         answers: dict[int, Answer] = {}
+        if self._by_hash and not self._hash_has_worked and len(single) >= WORTH_A_PROBE:
+            index, request = single.pop(0)
+            answers[index] = self._prove_hash(request, block)
+            done(1)
         jobs = [
             *self._jobs(bundled, self._multicall_groups(bundled), self._bundle, block),
             *self._jobs(single, self._single_groups(single), self._ask, block),
@@ -121,12 +149,13 @@ class StateReader:
     def _has_code(self, block: Block) -> bool:
         """Whether the node says so; one that does not tell code is read in batches."""
         try:
-            raw = self._rpc.call("eth_getCode", [multicall.ADDRESS, self._pin(block)])
+            at = [multicall.ADDRESS, self._pin(block)]
+            raw = self._rpc.call("eth_getCode", at, FAILS_ON_HASH if self._by_hash else frozenset())
             return bool(wire.payload(_decoded(raw), "code"))
         except MalformedError:
             return False
         except RpcFailure as failure:
-            if failure.kind in TELLS_NO_CODE:
+            if failure.kind in TELLS_NO_CODE and not self._may_mean_the_hash(failure):
                 return False
             raise
 
@@ -145,8 +174,15 @@ class StateReader:
                 return self._ask(calls, block)
             if failure.kind not in OVERSIZED:
                 raise
-            if failure.kind is not Kind.TIMEOUT:
-                self._multicall_size = min(self._multicall_size, (len(calls) + 1) // 2)
+            half = (len(calls) + 1) // 2
+            if failure.kind in (Kind.TIMEOUT, Kind.TRANSIENT):
+                if self._may_mean_the_hash(failure):
+                    self._prove_hash(calls[0], block)
+                answers = self._in_halves(calls, block)
+                if failure.kind is Kind.TRANSIENT:
+                    self._multicall_size = min(self._multicall_size, half)
+                return answers
+            self._multicall_size = min(self._multicall_size, half)
             return self._in_halves(calls, block)
         unclear = [i for i, (success, data) in enumerate(outcomes) if not success and not data]
         again = iter(self._ask([calls[index] for index in unclear], block))
@@ -154,6 +190,17 @@ class StateReader:
             Answer(data) if success else reverted(data) if data else next(again)
             for success, data in outcomes
         ]
+
+    def _prove_hash(self, request: Request, block: Block) -> Answer:
+        """One answer by the block's hash; the failure where the node does not take it."""
+        outcome: Outcome
+        try:
+            outcome = self._rpc.call(*self._query(request, block), FAILS_ON_HASH)
+        except RpcFailure as failure:
+            outcome = failure
+        answer = self._read(request, outcome, block)
+        self._hash_has_worked = True
+        return answer
 
     def _in_halves(self, calls: Sequence[Call], block: Block) -> list[Answer]:
         middle = (len(calls) + 1) // 2
@@ -177,7 +224,7 @@ class StateReader:
         if isinstance(outcome, RpcFailure):
             if outcome.kind is Kind.REVERT:
                 return reverted(revert_data(outcome.data), outcome.words)
-            if outcome.kind in REFUSES_HASH and self._by_hash:
+            if self._may_mean_the_hash(outcome):
                 raise outcome
             raise sentence(outcome, self._label, f"{describe(request)} at block {block.number}")
         try:

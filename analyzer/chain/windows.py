@@ -1,8 +1,12 @@
 """How many blocks to ask for at once: quick to shrink, slow to grow."""
 
 import threading
+from typing import Final
 
 from analyzer.chain.failure import Kind, RpcFailure
+
+ENOUGH: Final = 1 << 23
+"""Bytes of logs from which on larger ranges are no faster, and only take more memory."""
 
 
 class Window:
@@ -23,11 +27,13 @@ class Window:
         """Blocks to ask for next."""
         return self._size
 
-    def fits(self, blocks: int) -> None:
-        """A range of so many blocks was answered."""
+    def fits(self, blocks: int, size: int = 0) -> None:
+        """A range of so many blocks was answered; its logs hold ``size`` bytes in memory."""
         with self._lock:
             self._good = max(self._good, blocks)
-            if blocks >= self._size:
+            if size > 2 * ENOUGH:
+                self._size = min(self._size, max(1, blocks * ENOUGH // size))
+            elif blocks >= self._size and size < ENOUGH:
                 room = self._ceiling - self._size
                 step = max(1, self._size // 8)
                 self._size += min(room, step)

@@ -1,10 +1,12 @@
 """Opening the chain that a command line names, and the deployments that it brings along."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer.chain import Settings, open_chain
+import click
+
+from analyzer.chain import Progress, Settings, open_chain
 from analyzer.chain.interface import Chain
 from analyzer.cli.config import Config
 from analyzer.errors import AnalyzerError
@@ -22,13 +24,18 @@ def connect(
     chain_id: int | None,
     settings: Settings | None = None,
     record: Path | None = None,
+    *,
+    cross_check: int = 0,
+    talk: int = 0,
 ) -> Chain:
-    """The chain, after checking that it is the one the user meant."""
+    """The chain, after checking that it is the one the user meant; ``talk`` is ``Config.talk``."""
     if not urls:
         raise AnalyzerError(
             "no node is named: set --rpc-url or ETH_RPC_URL, or try `perpscope demo` without one"
         )
-    chain = open_chain(urls, settings=settings, record=record)
+    chain = open_chain(
+        urls, settings=settings, record=record, progress=_notes(talk), cross_check=cross_check
+    )
     if chain_id is not None and chain.chain_id() != chain_id:
         found = chain.chain_id()
         chain.close()
@@ -36,6 +43,16 @@ def connect(
             f"{chain.label} is chain {found}, not {chain_id}: check --chain and --rpc-url"
         )
     return chain
+
+
+def _notes(talk: int) -> Callable[[Progress], None]:
+    """Passes on to stderr what a chain has to say: a pause, or that another node goes on."""
+
+    def note(progress: Progress) -> None:
+        if progress.note and talk >= 0:
+            click.echo(progress.note, err=True)
+
+    return note
 
 
 def deployments_for(

@@ -107,7 +107,7 @@ def _chain_checks(
     opened: list[Chain] = []
 
     def node() -> str:
-        chain = connect(urls, chain_id, settings)
+        chain = connect(urls, chain_id, settings, talk=config.talk)
         found = f"{chain.label} is chain {chain.chain_id()}"
         opened.append(chain)
         return found

@@ -45,6 +45,12 @@ from analyzer.units import parse_decimal
     help="Write everything that is read as a recorded chain.",
 )
 @click.option(
+    "--cross-check",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Compare every N-th answer with that of another --rpc-url; 1 compares all.",
+)
+@click.option(
     "--rebuild", "is_rebuild", is_flag=True, help="Rebuild the tables from raw data; no network."
 )
 @click.pass_obj
@@ -64,6 +70,7 @@ def index(
     positions: Source | None,
     prices: Sequence[str],
     record: Path | None,
+    cross_check: int | None,
     is_rebuild: bool,
     **node: float | None,
 ) -> int:
@@ -87,7 +94,14 @@ def index(
         raise AnalyzerError(
             f"--from-block {from_block} is above --to-block {to_block}: there is no block between"
         )
-    opened = connect(rpc_url, chain, settings_of(node), record)
+    opened = connect(
+        rpc_url,
+        chain,
+        settings_of(node),
+        record,
+        cross_check=cross_check or 0,
+        talk=config.talk,
+    )
     try:
         plan = Plan(
             deployments=deployments_for(opened, config, protocol, deployment),

@@ -1,11 +1,14 @@
 """Options that several commands share, so that all of them are spelled and checked alike."""
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+URL_BEGINS: Final = r"(?:https?|wss?)://|recording:|ipc:|file://|/"
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS: Final = ("table", "json", "jsonl", "csv", "markdown", "parquet", "sarif")
 SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
@@ -19,6 +22,27 @@ db_option = click.option(
 )
 
 
+class Url(click.types.StringParamType):
+    """A node's URL; an environment variable holds several, with commas or spaces between them."""
+
+    name = "URL"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The URLs in a variable: one begins where a scheme does, whatever else it may hold."""
+        return re.split(rf"[\s,]+(?={URL_BEGINS})", rv.strip(" \t\r\n,"))
+
+
+class Number(click.FloatRange):
+    """A number in a range; ``nan`` is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or click's own error."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
 def node_options(command: Command) -> Command:
     """``--rpc-url`` and how patiently, how fast and how much at once the node is asked."""
     for option in reversed(
@@ -26,19 +50,22 @@ def node_options(command: Command) -> Command:
             click.option(
                 "--rpc-url",
                 multiple=True,
+                type=Url(),
                 metavar="URL",
                 envvar=["PERPSCOPE_RPC_URL", "ETH_RPC_URL"],
-                help="A node (http, ws or an IPC path) or recording:FILE. A secret: never printed.",
+                help="A node (http, ws or an IPC path) or recording:FILE. A secret: never printed. "
+                "Repeatable, or several in the variable with commas or spaces between: where one "
+                "node fails the next goes on.",
             ),
             click.option(
                 "--timeout",
-                type=click.FloatRange(min=0, min_open=True),
+                type=Number(min=0.001, max=86_400),
                 metavar="SECONDS",
                 help="How long one request may take [default: 30].",
             ),
             click.option(
                 "--max-attempts",
-                type=click.IntRange(1),
+                type=click.IntRange(1, 100),
                 metavar="N",
                 help="How often one question is put to the node [default: 5].",
             ),
@@ -50,7 +77,7 @@ def node_options(command: Command) -> Command:
             ),
             click.option(
                 "--requests-per-second",
-                type=click.FloatRange(min=0, min_open=True),
+                type=Number(min=0.001, max=1_000_000),
                 metavar="N",
                 help="The node's rate limit [default: none].",
             ),

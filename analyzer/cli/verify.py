@@ -32,7 +32,7 @@ SHOWN_DIFFERENCES = 20
 @click.option("-f", "--format", "format_name", type=click.Choice(["table", "json"]))
 @click.pass_obj
 def verify(
-    config: Config,  # noqa: ARG001
+    config: Config,
     /,
     rpc_url: Sequence[str],
     db: Path,
@@ -61,7 +61,7 @@ def verify(
     if vectors:
         verified, errors = verify_vectors([*vectors, *more])
     else:
-        opened = connect(rpc_url, chain, settings_of(node))
+        opened = connect(rpc_url, chain, settings_of(node), talk=config.talk)
         try:
             verified = verify_database(opened, db, protocol, deployment, block)
         finally:

@@ -27,8 +27,8 @@ def coverage(path: Path) -> list[Covered]:
             snapshots = [s for s in found if (s.chain_id, s.protocol, s.deployment) == at]
             filters = protocols()[deployment.protocol].log_filters(deployment)
             ranges = [
-                f"{start:,} to {raw_logs.covered_to(connection, stream, start):,}"
-                for stream, start in raw_logs.streams(connection, deployment, filters)
+                f"{start:,} to {end:,}"
+                for _, start, end in raw_logs.streams(connection, deployment, filters)
             ]
             state = (
                 "; ".join(

@@ -34,8 +34,14 @@ class Progress(Protocol):
         """A new stage of a deployment has begun."""
         ...
 
-    def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:
-        """So many of the blocks to be fetched are stored, with so many logs."""
+    def blocks(
+        self, deployment: Deployment, done: int, total: int, logs: int, requests: int
+    ) -> None:
+        """So many of the blocks to be fetched are stored, with so many logs, by these requests."""
+        ...
+
+    def replayed(self, deployment: Deployment, logs: int) -> None:
+        """So many stored logs have been replayed."""
         ...
 
 
@@ -45,5 +51,10 @@ class Silent:
     def stage(self, deployment: Deployment, text: str) -> None:
         """Say nothing."""
 
-    def blocks(self, deployment: Deployment, done: int, total: int, logs: int) -> None:
+    def blocks(
+        self, deployment: Deployment, done: int, total: int, logs: int, requests: int
+    ) -> None:
+        """Say nothing."""
+
+    def replayed(self, deployment: Deployment, logs: int) -> None:
         """Say nothing."""

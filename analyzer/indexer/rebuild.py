@@ -1,16 +1,18 @@
 """Rebuilding everything normalised from the raw rows, without a network."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from analyzer.errors import AnalyzerError
-from analyzer.indexer.history import replay
 from analyzer.indexer.plan import Progress, Silent
+from analyzer.indexer.replaying import catch_up
 from analyzer.indexer.snapshot import first_contact, rows_of, take
+from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import derived, raw_logs, raw_state
+from analyzer.store import derived, event_tables, raw_logs, raw_state
 from analyzer.store.database import open_for_writing, transaction
 from analyzer.store.deployments import remembered
 from analyzer.store.schema import create_normalised
@@ -25,23 +27,24 @@ def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
         deployments = remembered(connection)
         with transaction(connection):
             create_normalised(connection)
+            event_tables.drop(connection)
             for deployment in deployments:
                 listener.stage(deployment, "replaying stored logs")
-                _replay_streams(connection, deployment)
+                _replay_streams(connection, deployment, listener)
                 listener.stage(deployment, "taking stored snapshots again")
                 _retake_snapshots(connection, deployment)
     return deployments
 
 
-def _replay_streams(connection: DuckDBPyConnection, deployment: Deployment) -> None:
+def _replay_streams(
+    connection: DuckDBPyConnection, deployment: Deployment, progress: Progress
+) -> None:
     filters = protocols()[deployment.protocol].log_filters(deployment)
-    for stream, _ in raw_logs.streams(connection, deployment, filters):
-        state: dict[str, object] = {}
-        for logs in raw_logs.stored_batches(connection, stream):
-            rows = replay(deployment, logs, state)
-            derived.put_events(
-                connection, deployment, logs[0].block_number, logs[-1].block_number, rows
-            )
+    events = protocols()[deployment.protocol].events(deployment)
+    for stream, _, _ in raw_logs.streams(connection, deployment, filters):
+        for batch in raw_logs.stored_batches(connection, stream):
+            event_tables.append(connection, deployment, events, LogColumns.of(batch.logs))
+        catch_up(connection, deployment, stream, progress, nullcontext)
 
 
 def _retake_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> None:

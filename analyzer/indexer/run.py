@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from duckdb import DuckDBPyConnection
 
 from analyzer.chain.interface import Chain
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, ReorganisedError
 from analyzer.evm import Block
 from analyzer.indexer.history import follow_logs, needs_history
 from analyzer.indexer.plan import Plan, Progress, Silent, Source
 from analyzer.indexer.recent import recent_state
+from analyzer.indexer.reorgs import is_gone, roll_back
 from analyzer.indexer.snapshot import Taken, first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
@@ -18,6 +20,9 @@ from analyzer.rows import Tokens
 from analyzer.store import derived, raw_state
 from analyzer.store.database import holds_data, open_for_writing, transaction
 from analyzer.store.deployments import remember
+
+REORGANISATIONS: Final = 4
+"""How often one run begins anew because the chain took another way under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,35 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
     with open_for_writing(path) as connection:
         for deployment in plan.deployments:
             try:
-                outcomes.append(
-                    _index_one(chain, connection, deployment, plan, head, progress or Silent())
-                )
+                outcome = _steadily(chain, connection, deployment, plan, head, progress or Silent())
+                outcomes.append(outcome)
+                head = outcome.block or head
             except AnalyzerError as error:
                 outcomes.append(Outcome(deployment, error=error))
         holds_nothing = is_new and not holds_data(connection)
     if holds_nothing:
         path.unlink()  # a run that stored nothing leaves no file that looks like an answer
     return outcomes
+
+
+def _steadily(
+    chain: Chain,
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    plan: Plan,
+    head: Block,
+    progress: Progress,
+) -> Outcome:
+    """Index one deployment; where the chain is reorganised meanwhile, again from its new head."""
+    for _ in range(REORGANISATIONS):
+        try:
+            return _index_one(chain, connection, deployment, plan, head, progress)
+        except AnalyzerError as error:
+            if not isinstance(error, ReorganisedError) and not is_gone(chain, head):
+                raise
+            progress.stage(deployment, "going back: the chain was reorganised")
+            head = chain.block(plan.block)
+    return _index_one(chain, connection, deployment, plan, head, progress)
 
 
 def _index_one(
@@ -74,6 +99,7 @@ def _index_one(
     probe = first_contact(deployment, transcript)
     with transaction(connection):
         remember(connection, deployment)
+    roll_back(chain, connection, deployment, head)
     history, recent = None, None
     if needs_history(deployment, plan, source):
         history = follow_logs(chain, connection, deployment, plan, source, head, progress)

@@ -1,7 +1,7 @@
 """Opening a database file: one writer at a time, one transaction per step, clear refusals."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +13,18 @@ from analyzer import __version__
 from analyzer.errors import AnalyzerError
 from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
 
+Config = dict[str, str | bool | int | float | list[str]]
 PID: Final = re.compile(r"PID (\d+)")
-DISK_ERRORS: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+DISK_ERRORS: Final = (
+    duckdb.IOException, duckdb.TransactionException, duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)  # fmt: skip
+WRITING: Final[Config] = {
+    "storage_compatibility_version": STORAGE_VERSION,
+    "checkpoint_threshold": "128MB",
+    "memory_limit": "384MB",
+}
+"""Settings of a writer: a longer log between checkpoints, and memory that history cannot fill."""
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -71,19 +81,18 @@ def holds_data(connection: DuckDBPyConnection) -> bool:
 
 
 def first(
-    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] = ()
+    connection: DuckDBPyConnection, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()
 ) -> tuple[Any, ...] | None:
     """The first row. DuckDB refuses other work while a result is unread, so it is read whole."""
-    rows = connection.execute(sql, list(values)).fetchall()
+    rows = connection.execute(sql, values).fetchall()
     return rows[0] if rows else None
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
-    settings: dict[str, str | bool | int | float | list[str]] = (
-        {} if read_only else {"storage_compatibility_version": STORAGE_VERSION}
-    )
     try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=settings)
+        connection = duckdb.connect(
+            str(path), read_only=read_only, config={} if read_only else WRITING
+        )
     except duckdb.Error as error:
         raise _open_error(path, error) from error
     connection.execute("set timezone = 'UTC'")

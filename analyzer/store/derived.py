@@ -14,6 +14,7 @@ from analyzer.store.schema import EVENT_TABLES, SNAPSHOT_TABLES
 from analyzer.store.writing import write
 
 MINE: Final = "chain_id = ? and protocol = ? and deployment = ?"
+NAMED: Final = "chain_id = $chain_id and protocol = $protocol and deployment = $deployment"
 READ_TABLES: Final = ("prices", "funding", "data_quality")
 
 
@@ -91,6 +92,28 @@ def state(
         [*_key(deployment), block],
     ).fetchall()
     return {key: exact_json.load(after) for key, after in rows if after is not None}
+
+
+def state_before(
+    connection: DuckDBPyConnection, deployment: Deployment, block: int
+) -> dict[str, Any]:
+    """What was, at a block, the state of every key that has changed since; ``None`` for none."""
+    rows = connection.execute(
+        "select changed.state_key,"
+        " arg_max({'after': e.after}, (e.block_number, e.log_index))"
+        "   filter (where e.block_number <= $block).after"
+        f" from (select distinct state_key from position_events where {NAMED}"
+        "   and block_number > $block) as changed"
+        f" inner join (from position_events where {NAMED}) as e using (state_key)"
+        " group by changed.state_key",
+        {
+            "chain_id": deployment.chain_id,
+            "protocol": deployment.protocol,
+            "deployment": deployment.name,
+            "block": block,
+        },
+    ).fetchall()
+    return {key: None if after is None else exact_json.load(after) for key, after in rows}
 
 
 def snapshots(connection: DuckDBPyConnection) -> list[SnapshotAt]:

@@ -5,12 +5,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 CANONICAL_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
+ENCODER: Final = msgspec.json.Encoder()
 
 
 def dump(value: Any) -> str:
     """JSON text in which every integer is a string; bytes become ``0x`` text."""
-    return json.dumps(_exact(value), separators=(",", ":"), ensure_ascii=False)
+    return ENCODER.encode(_exact(value)).decode()
 
 
 def load(text: str) -> Any:

@@ -1,4 +1,7 @@
-"""Raw logs with their checkpoints: what was fetched, under which filter, and its digest."""
+"""Raw logs with their checkpoints: what was fetched, under which filter, and its digest.
+
+A range that no checkpoint covers holds no rows, so storing one only ever appends.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,14 +9,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from analyzer.evm import Block, Log, LogBatch, LogFilter
+from analyzer.evm import Block, LogBatch, LogFilter
+from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
 from analyzer.protocol import Deployment
+from analyzer.store.database import first
 from analyzer.store.writing import insert
 
-REPLAY_BATCH: Final = 50_000
+REPLAY_BATCH: Final = 10_000
 HIGHEST_BLOCK: Final = 2**63 - 1
 
 
@@ -28,11 +34,24 @@ class Stream:
 
     @property
     def key(self) -> list[Any]:
-        """The values that select this stream's checkpoints."""
+        """The values that select this stream's rows."""
         return [self.chain_id, self.protocol, self.deployment, self.filter]
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A finished range of blocks: how many logs it holds, and their digest."""
+
+    from_block: int
+    to_block: int
+    to_hash: str | None
+    logs: int
+    digest: str
+
+
 MINE: Final = "chain_id = ? and protocol = ? and deployment = ? and filter = ?"
+STREAM_TABLES: Final = ("checkpoints", "raw_blocks")
+"""Tables whose rows belong to a stream; ``raw_logs`` names its filter only, to save space."""
 
 
 def stream_of(deployment: Deployment, filters: Sequence[LogFilter], from_block: int) -> Stream:
@@ -49,182 +68,247 @@ def stream_of(deployment: Deployment, filters: Sequence[LogFilter], from_block: 
     return Stream(deployment.chain_id, deployment.protocol, deployment.name, digest)
 
 
-def streams(
-    connection: DuckDBPyConnection, deployment: Deployment, filters: Sequence[LogFilter]
-) -> list[tuple[Stream, int]]:
-    """The stored streams of a deployment under its present filters, with their first blocks."""
-    starts = connection.execute(
-        "select distinct filter, min(from_block) from checkpoints"
-        " where chain_id = ? and protocol = ? and deployment = ? group by filter order by filter",
+def stored_streams(
+    connection: DuckDBPyConnection, deployment: Deployment
+) -> list[tuple[Stream, int, int]]:
+    """Every stored stream of a deployment, whatever its filters, with its first and last block."""
+    rows = connection.execute(
+        "select filter, min(from_block), max(to_block) from checkpoints"
+        " where chain_id = ? and protocol = ? and deployment = ? group by filter order by 2, 1",
         [deployment.chain_id, deployment.protocol, deployment.name],
     ).fetchall()
+    names = (deployment.chain_id, deployment.protocol, deployment.name)
+    return [(Stream(*names, name), start, end) for name, start, end in rows]
+
+
+def streams(
+    connection: DuckDBPyConnection, deployment: Deployment, filters: Sequence[LogFilter]
+) -> list[tuple[Stream, int, int]]:
+    """The stored streams of a deployment under its present filters."""
     return [
-        (stream, start)
-        for name, start in starts
-        if (stream := stream_of(deployment, filters, start)).filter == name
+        (stream, start, end)
+        for stream, start, end in stored_streams(connection, deployment)
+        if stream == stream_of(deployment, filters, start)
     ]
 
 
-def covered_to(connection: DuckDBPyConnection, stream: Stream, from_block: int) -> int:
-    """The last block up to which this stream is complete; ``from_block - 1`` if nothing is."""
-    last = from_block - 1
+def checkpoints(
+    connection: DuckDBPyConnection, stream: Stream, after: int = -1
+) -> list[Checkpoint]:
+    """The finished ranges that end after a block, in chain order."""
     rows = connection.execute(
-        f"select from_block, to_block from checkpoints where {MINE} order by from_block",
-        stream.key,
+        f"select from_block, to_block, to_hash, logs, digest from checkpoints where {MINE}"
+        " and to_block > ? order by from_block",
+        [*stream.key, after],
     ).fetchall()
-    for start, end in rows:
-        if start > last + 1:
-            break
-        last = max(last, end)
-    return last
+    return [Checkpoint(*row) for row in rows]
 
 
-def hashes(connection: DuckDBPyConnection, stream: Stream) -> list[tuple[int, str]]:
-    """The checkpoints whose last block's hash is known, newest first."""
-    return connection.execute(
-        f"select to_block, to_hash from checkpoints where {MINE} and to_hash is not null"
-        " order by to_block desc",
+def newest(connection: DuckDBPyConnection, stream: Stream) -> Checkpoint | None:
+    """The last finished range, if there is any; each range follows the one before it."""
+    row = first(
+        connection,
+        f"select from_block, to_block, to_hash, logs, digest from checkpoints where {MINE}"
+        " order by to_block desc limit 1",
         stream.key,
-    ).fetchall()
+    )
+    return Checkpoint(*row) if row else None
 
 
 def append(
     connection: DuckDBPyConnection, stream: Stream, batch: LogBatch, to_hash: str | None
 ) -> None:
     """Store a complete range with its checkpoint; call it inside the step's transaction."""
-    forget(connection, stream, batch.from_block, batch.to_block)
-    if batch.logs:
-        insert(connection, "raw_logs", _arrow(stream, batch.logs))
+    logs = LogColumns.of(batch.logs)
+    if len(logs):
+        insert(connection, "raw_logs", _arrow(stream, logs))
     if batch.blocks:
-        append_blocks(connection, stream.chain_id, batch.blocks)
+        insert(connection, "raw_blocks", _blocks(stream, batch.blocks))
     connection.execute(
         "insert into checkpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            *stream.key,
-            batch.from_block,
-            batch.to_block,
-            to_hash,
-            len(batch.logs),
-            digest(batch.logs),
-        ],
+        [*stream.key, batch.from_block, batch.to_block, to_hash, len(logs), digest(logs)],
     )
 
 
-def append_blocks(connection: DuckDBPyConnection, chain_id: int, blocks: Sequence[Block]) -> None:
-    """Store headers, in place of older headers of the same numbers."""
-    numbers = [block.number for block in blocks]
+def forget(connection: DuckDBPyConnection, stream: Stream) -> None:
+    """Drop a whole stream."""
+    _delete_logs(connection, stream, -1)
+    for table in STREAM_TABLES:
+        connection.execute(f"delete from {table} where {MINE}", stream.key)
+
+
+def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, hash_: str) -> None:
+    """Drop everything of a stream above a block, whose hash is known, down to the very block."""
+    straddling = next(
+        (one for one in checkpoints(connection, stream, block) if one.from_block <= block), None
+    )
+    _delete_logs(connection, stream, block)
+    connection.execute(f"delete from raw_blocks where {MINE} and number > ?", [*stream.key, block])
     connection.execute(
-        "delete from raw_blocks where chain_id = ? and number in (select unnest(?))",
-        [chain_id, numbers],
+        f"delete from checkpoints where {MINE} and to_block > ?", [*stream.key, block]
     )
-    insert(
-        connection,
-        "raw_blocks",
-        pa.table(
-            {
-                "chain_id": pa.array([chain_id] * len(blocks), pa.int64()),
-                "number": pa.array(numbers, pa.int64()),
-                "hash": [block.hash for block in blocks],
-                "parent_hash": [block.parent_hash for block in blocks],
-                "time": pa.array([block.time for block in blocks], pa.int64()),
-            }
-        ),
-    )
-
-
-def forget(connection: DuckDBPyConnection, stream: Stream, from_block: int, to_block: int) -> None:
-    """Drop a range of a stream: its logs and every checkpoint that touches it."""
-    connection.execute(
-        "delete from raw_logs where chain_id = ? and filter = ? and block_number between ? and ?",
-        [stream.chain_id, stream.filter, from_block, to_block],
-    )
-    connection.execute(
-        f"delete from checkpoints where {MINE} and to_block >= ? and from_block <= ?",
-        [*stream.key, from_block, to_block],
-    )
-
-
-def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int) -> None:
-    """Drop everything of a stream above a block."""
-    forget(connection, stream, block + 1, HIGHEST_BLOCK)
-    connection.execute(
-        "delete from raw_blocks where chain_id = ? and number > ?", [stream.chain_id, block]
-    )
-
-
-def stored_batches(connection: DuckDBPyConnection, stream: Stream) -> Iterator[list[Log]]:
-    """The stored logs in chain order, in block-aligned batches, for replaying without a network."""
-    cursor = connection.cursor()
-    cursor.execute(
-        "select block_number, block_hash, tx_hash, tx_index, log_index, address,"
-        " topic0, topic1, topic2, topic3, data, block_time"
-        " from raw_logs where chain_id = ? and filter = ? order by block_number, log_index",
-        [stream.chain_id, stream.filter],
-    )
-    held: list[Log] = []
-    while rows := cursor.fetchmany(REPLAY_BATCH):
-        logs = [_log(row) for row in rows]
-        last = logs[-1].block_number
-        ready = held + [log for log in logs if log.block_number < last]
-        if ready and ready[-1].block_number < last:
-            yield ready
-            held = [log for log in logs if log.block_number == last]
-        else:
-            held = ready + [log for log in logs if log.block_number == last]
-    if held:
-        yield held
-
-
-def digest(logs: Sequence[Log]) -> str:
-    """A digest of logs that two independent runs can compare."""
-    running = sha256()
-    for log in logs:
-        running.update(
-            f"{log.block_number}:{log.log_index}:{log.block_hash}:{log.tx_hash}:{log.address}:"
-            f"{','.join(log.topics)}:{log.data.hex()};".encode()
+    if straddling is not None:
+        left = stored_logs(connection, stream, straddling.from_block, block)
+        connection.execute(
+            "insert into checkpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*stream.key, straddling.from_block, block, hash_, len(left), digest(left)],
         )
+
+
+def stored_batches(
+    connection: DuckDBPyConnection, stream: Stream, after: int = -1
+) -> Iterator[LogBatch]:
+    """The stored logs above a block in chain order, whole blocks at a time, for replaying them."""
+    start, held = None, 0
+    ranges = checkpoints(connection, stream, after)
+    for place, one in enumerate(ranges):
+        start = max(one.from_block, after + 1) if start is None else start
+        held += one.logs
+        if held >= REPLAY_BATCH or place + 1 == len(ranges):
+            logs = stored_logs(connection, stream, start, one.to_block)
+            yield from _cut(LogBatch(start, one.to_block, logs))
+            start, held = None, 0
+
+
+def _cut(batch: LogBatch) -> Iterator[LogBatch]:
+    """A batch as consecutive ones of about ``REPLAY_BATCH`` logs, cut between blocks."""
+    logs = LogColumns.of(batch.logs)
+    numbers, start, first = logs.block_number, 0, batch.from_block
+    while len(logs) - start > REPLAY_BATCH:
+        last = int(numbers[start + REPLAY_BATCH])
+        end = int(np.searchsorted(numbers, last, side="right"))
+        yield LogBatch(first, last, logs[start:end])
+        start, first = end, last + 1
+    if first <= batch.to_block:
+        yield LogBatch(first, batch.to_block, logs[start:])
+
+
+def stored_logs(
+    connection: DuckDBPyConnection, stream: Stream, from_block: int, to_block: int
+) -> LogColumns:
+    """The stored logs of a range of blocks, in chain order."""
+    selected = connection.sql(
+        "select block_number, tx_index, log_index, block_time, block_hash, tx_hash, address,"
+        " topic0, topic1, topic2, topic3, data from raw_logs"
+        " where chain_id = ? and filter = ? and block_number between ? and ?"
+        " order by block_number, log_index",
+        params=[stream.chain_id, stream.filter, from_block, to_block],
+    )
+    columns = selected.to_arrow_table().combine_chunks()
+    topics = np.zeros((len(columns), MAX_TOPICS, 32), np.uint8)
+    counts = np.zeros(len(columns), np.int64)
+    for position in range(MAX_TOPICS):
+        column = columns[f"topic{position}"].combine_chunks()
+        present = column.is_valid().to_numpy(zero_copy_only=False)
+        topics[present, position] = _matrix(column.drop_null(), 32)
+        counts += present
+    data, offsets = _payloads(columns["data"])
+    return LogColumns(
+        block_number=columns["block_number"].to_numpy(),
+        tx_index=columns["tx_index"].to_numpy(),
+        log_index=columns["log_index"].to_numpy(),
+        block_time=columns["block_time"].to_numpy(),
+        block_hash=_matrix(columns["block_hash"], 32),
+        tx_hash=_matrix(columns["tx_hash"], 32),
+        address=_matrix(columns["address"], 20),
+        topics=topics,
+        topic_count=counts,
+        data=data,
+        offsets=offsets,
+    )
+
+
+def digest(logs: LogColumns) -> str:
+    """The SHA-256 of a range's logs, which two independent runs can compare.
+
+    It is taken over the columns one after the other: block numbers, places in the block, places of
+    the transactions, numbers of topics and sizes of payloads, each as eight bytes, little-endian;
+    then hashes of blocks and transactions, addresses, topics (four of each log) and payloads.
+    """
+    running = sha256()
+    for numbers in (
+        logs.block_number, logs.log_index, logs.tx_index, logs.topic_count, logs.lengths,
+    ):  # fmt: skip
+        running.update(numbers.astype("<i8").data)
+    for rows in (logs.block_hash, logs.tx_hash, logs.address, logs.topics, logs.data):
+        running.update(np.ascontiguousarray(rows).data)
     return running.hexdigest()
 
 
-def _arrow(stream: Stream, logs: Sequence[Log]) -> pa.Table:
-    def binary(values: list[str | None]) -> pa.Array:
-        return pa.array([v if v is None else bytes.fromhex(v[2:]) for v in values], pa.binary())
+def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> None:
+    connection.execute(
+        "delete from raw_logs where chain_id = ? and filter = ? and block_number > ?",
+        [stream.chain_id, stream.filter, after],
+    )
 
-    def topic(position: int) -> pa.Array:
-        return binary(
-            [log.topics[position] if position < len(log.topics) else None for log in logs]
-        )
 
+def _arrow(stream: Stream, logs: LogColumns) -> pa.Table:
+    topics = {
+        f"topic{position}": _fixed_rows(logs.topics[:, position], logs.topic_count > position)
+        for position in range(MAX_TOPICS)
+    }
     return pa.table(
         {
-            "chain_id": pa.array([stream.chain_id] * len(logs), pa.int64()),
-            "filter": [stream.filter] * len(logs),
-            "block_number": pa.array([log.block_number for log in logs], pa.int64()),
-            "log_index": pa.array([log.log_index for log in logs], pa.int64()),
-            "tx_index": pa.array([log.tx_index for log in logs], pa.int64()),
-            "block_hash": binary([log.block_hash for log in logs]),
-            "tx_hash": binary([log.tx_hash for log in logs]),
-            "address": binary([log.address for log in logs]),
-            "topic0": topic(0),
-            "topic1": topic(1),
-            "topic2": topic(2),
-            "topic3": topic(3),
-            "data": pa.array([log.data for log in logs], pa.binary()),
-            "block_time": pa.array([log.block_time for log in logs], pa.int64()),
+            "chain_id": pa.repeat(pa.scalar(stream.chain_id, pa.int64()), len(logs)),
+            "filter": pa.repeat(pa.scalar(stream.filter), len(logs)),
+            "block_number": logs.block_number,
+            "log_index": logs.log_index,
+            "tx_index": logs.tx_index,
+            "block_hash": _fixed_rows(logs.block_hash),
+            "tx_hash": _fixed_rows(logs.tx_hash),
+            "address": _fixed_rows(logs.address),
+            **topics,
+            "data": _binary(logs.data, logs.offsets),
+            "block_time": logs.block_time,
         }
     )
 
 
-def _log(row: tuple[Any, ...]) -> Log:
-    number, block_hash, tx_hash, tx_index, log_index, address, *topics, data, time = row
-    return Log(
-        block_number=number,
-        block_hash="0x" + block_hash.hex(),
-        tx_hash="0x" + tx_hash.hex(),
-        tx_index=tx_index,
-        log_index=log_index,
-        address="0x" + address.hex(),
-        topics=tuple("0x" + topic.hex() for topic in topics if topic is not None),
-        data=data,
-        block_time=time,
+def _blocks(stream: Stream, blocks: Sequence[Block]) -> pa.Table:
+    return pa.table(
+        {
+            "chain_id": pa.array([stream.chain_id] * len(blocks), pa.int64()),
+            "protocol": [stream.protocol] * len(blocks),
+            "deployment": [stream.deployment] * len(blocks),
+            "filter": [stream.filter] * len(blocks),
+            "number": pa.array([block.number for block in blocks], pa.int64()),
+            "hash": [block.hash for block in blocks],
+            "parent_hash": [block.parent_hash for block in blocks],
+            "time": pa.array([block.time for block in blocks], pa.int64()),
+        }
     )
+
+
+def _fixed_rows(rows: Bytes, present: np.ndarray | None = None) -> pa.Array:
+    """Rows of bytes as a column of blobs, null where they are not present."""
+    if present is None:
+        offsets = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
+        return _binary(np.ascontiguousarray(rows).ravel(), offsets)
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(present * rows.shape[1], out=offsets[1:])
+    validity = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
+    return _binary(rows[present].ravel(), offsets, validity)
+
+
+def _binary(data: Bytes, offsets: Numbers, validity: pa.Buffer | None = None) -> pa.Array:
+    return pa.Array.from_buffers(
+        pa.large_binary(),
+        len(offsets) - 1,
+        [validity, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(data)],
+    )
+
+
+def _matrix(column: pa.Array, width: int) -> Bytes:
+    data, _ = _payloads(column)
+    return data.reshape(len(column), width)
+
+
+def _payloads(column: pa.Array) -> tuple[Bytes, Numbers]:
+    """The bytes of a column of blobs end to end, and where each begins and the last one ends."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    column = column.cast(pa.large_binary())
+    _, offsets_buffer, data_buffer = column.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int64)[column.offset :][: len(column) + 1]
+    data = np.frombuffer(data_buffer or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return data, offsets - offsets[0]

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.rows import TABLES, columns
 from analyzer.store.views import create_views
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 
@@ -24,7 +24,8 @@ create table raw_deployments (
     chain_id bigint, protocol varchar, deployment varchar, config json
 );
 create table raw_blocks (
-    chain_id bigint, number bigint, hash varchar, parent_hash varchar, time bigint
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar,
+    number bigint, hash varchar, parent_hash varchar, time bigint
 );
 create table raw_logs (
     chain_id bigint, filter varchar, block_number bigint, log_index bigint, tx_index bigint,
@@ -52,6 +53,16 @@ create table finding_history (
 );
 """
 
+REPLAYS: Final = """
+create or replace table replays (
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar, to_block bigint
+);
+create or replace table replay_state (
+    chain_id bigint, protocol varchar, deployment varchar, filter varchar,
+    state_key varchar, after json
+);
+"""
+
 
 def create(connection: DuckDBPyConnection) -> None:
     """Create every table and view in an empty database."""
@@ -64,4 +75,5 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
     for row_type, table in TABLES.items():
         spread = ", ".join(f"{name} {kind}" for name, kind in columns(row_type).items())
         connection.execute(f"create or replace table {table} ({spread})")
+    connection.execute(REPLAYS)
     create_views(connection)

@@ -1,9 +1,10 @@
 """Rows into tables, in bulk; what a column cannot hold is quarantined and said, never wrapped."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from decimal import Context, Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import pyarrow as pa
@@ -52,33 +53,33 @@ def _append(
     connection: DuckDBPyConnection, row_type: type, rows: Sequence[Row], place: At
 ) -> list[DataQuality]:
     table = TABLES[row_type]
-    kinds = columns(row_type)
-    spread = [_spread(row) for row in rows]
     quarantined: list[DataQuality] = []
     arrays: dict[str, pa.Array] = {}
-    for index, (name, kind) in enumerate(kinds.items()):
+    for (name, kind), cells in zip(columns(row_type).items(), _cells(row_type, rows), strict=True):
         arrow_type, convert = CONVERSIONS[kind]
-        values: list[Any] = []
-        for row, cells in zip(rows, spread, strict=True):
-            try:
-                values.append(None if cells[index] is None else convert(cells[index]))
-            except TooLargeError:
-                values.append(None)
-                quarantined.append(_complaint(row, table, name, cells[index], place))
+        try:
+            values = [None if cell is None else convert(cell) for cell in cells]
+        except TooLargeError:
+            values = []
+            for row, cell in zip(rows, cells, strict=True):
+                try:
+                    values.append(None if cell is None else convert(cell))
+                except TooLargeError:
+                    values.append(None)
+                    quarantined.append(_complaint(row, table, name, cell, place))
         arrays[name] = pa.array(values, arrow_type)
     insert(connection, table, pa.table(arrays))
     return quarantined
 
 
-def _spread(row: Row) -> list[Any]:
-    cells: list[Any] = []
-    for field in fields(row):
-        value = getattr(row, field.name)
-        if isinstance(value, At):
-            cells += [value.chain_id, value.protocol, value.deployment, value.block_number]
+def _cells(row_type: type, rows: Sequence[Row]) -> Iterator[list[Any]]:
+    """The rows' values, column by column, with ``at`` spread out."""
+    for field in fields(row_type):
+        values = list(map(attrgetter(field.name), rows))
+        if field.name == "at":
+            yield from _cells(At, values)
         else:
-            cells.append(value)
-    return cells
+            yield values
 
 
 def _complaint(row: Row, table: str, column: str, value: Any, place: At) -> DataQuality:

@@ -37,6 +37,10 @@ RESULT_WORDINGS: Mapping[str, Callable[[int, int, int], tuple[int, dict]]] = {
 }  # fmt: skip
 
 
+NULL: Any = object()
+"""What ``Manners.answer`` returns for a result of ``null``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manners:
     """How the node behaves. Block numbers and counts; ``None`` is no limit.

@@ -25,6 +25,7 @@ from eth_abi import decode, encode
 
 from tests.chain.manners import (
     NOTICES,
+    NULL,
     RANGE_WORDINGS,
     RESULT_WORDINGS,
     RETRY_AFTER,
@@ -132,7 +133,7 @@ class RecordingServer:
         if self.manners.answer is not None:
             special = self.manners.answer(method, params)
             if special is not None:
-                return special
+                return None if special is NULL else special
         if method not in self._methods:
             message = f"the method {method} does not exist/is not available"
             raise RpcError(200, {"code": -32601, "message": message})
@@ -146,6 +147,10 @@ class RecordingServer:
         return self.chain.header(int(which, 16))
 
     def _logs(self, query: dict) -> list[dict]:
+        if "blockHash" in query:
+            query = query | dict.fromkeys(
+                ("fromBlock", "toBlock"), self.chain.number_of(query["blockHash"])
+            )
         start, end = int(query["fromBlock"], 16), int(query["toBlock"], 16)
         manners = self.manners
         if manners.logs_disabled:
@@ -273,6 +278,10 @@ class _Chain:
         }
         self._times = sorted((n, block["timestamp"]) for n, block in self.blocks.items())
 
+    def number_of(self, block_hash: str) -> str:
+        """The number of a recorded block; no other has logs."""
+        return next(b["number"] for b in self.blocks.values() if b["hash"] == block_hash)
+
     def header(self, number: int) -> dict | None:
         """The recorded header, or one made up to stand between its neighbours."""
         if number > self.head:
@@ -292,7 +301,9 @@ class _Chain:
             return self.blocks[number]["hash"]
         if number + 1 in self.blocks:
             return self.blocks[number + 1]["parentHash"]
-        return "0x" + hashlib.sha256(str(number).encode()).hexdigest()
+        before = next((n for n in range(number, -1, -1) if n in self.blocks), None)
+        ancestor = self.blocks[before]["hash"] if before is not None else ""
+        return "0x" + hashlib.sha256(f"{ancestor}{number}".encode()).hexdigest()
 
 
 @cache

@@ -6,7 +6,8 @@ from analyzer.chain.settings import Settings
 from analyzer.errors import AnalyzerError
 from analyzer.evm import LogFilter
 from tests.chain.conftest import VAULT
-from tests.chain.manners import FAULTS, Manners
+from tests.chain.manners import FAULTS, NULL, Manners
+from tests.chain.server import RpcError
 
 PASSING = [fault for fault in FAULTS if fault != "quota"]
 VAULT_LOGS = [LogFilter((VAULT,))]
@@ -49,7 +50,7 @@ def test_the_pause_that_a_provider_asks_for_is_kept(node, fault):
 
 
 def test_a_range_at_which_the_node_hangs_is_asked_for_in_halves(node):
-    opened = node(Manners(faults={0: "hang"}), timeout=0.3, log_window=400)
+    opened = node(Manners(faults={1: "hang"}), timeout=0.3, log_window=400)
     list(opened.chain.logs(VAULT_LOGS, 100, 499))
     first = next(params[0] for method, params in opened.server.calls if method == "eth_getLogs")
     assert (int(first["fromBlock"], 16), int(first["toBlock"], 16)) == (100, 299)
@@ -270,3 +271,86 @@ def test_answers_to_calls_that_are_none_are_refused(node, head, calls, bad):
     )
     with pytest.raises(AnalyzerError, match=r"^127\.0\.0\.1 answered eth_call"):
         opened.chain.answer(calls[:3], head)
+
+
+BY_HASH = ("eth_call", "eth_getCode", "eth_getStorageAt")
+CALLS_ONLY = ("eth_call",)
+FOREIGN_WORDS = {
+    "words never seen": (200, -32099, "nope"),
+    "internal error": (200, -32603, "Internal error"),
+    "503": (503, -32011, "no backend is currently healthy to serve traffic"),
+    "502": (502, None, "Bad gateway"),
+    "504": (504, None, "gateway time-out"),
+}
+
+
+@pytest.mark.parametrize("methods", [BY_HASH, CALLS_ONLY], ids=["all", "calls"])
+@pytest.mark.parametrize("multicall", [True, False], ids=["multicall", "no multicall"])
+@pytest.mark.parametrize("words", FOREIGN_WORDS)
+def test_block_hashes_refused_in_any_words_cost_few_requests(
+    node, recorded, head, calls, words, multicall, methods
+):
+    status, code, message = FOREIGN_WORDS[words]
+
+    def refuse(method, params):
+        if method in methods and isinstance(params[-1], dict):
+            raise RpcError(status, {"code": code, "message": message})
+
+    opened = node(Manners(multicall=multicall, answer=refuse))
+    assert opened.chain.answer(calls, head) == recorded.answer(calls, head)
+    batches = 1 if multicall else len(calls) // Settings().batch_size + 1
+    assert opened.server.posts <= batches + 12
+    assert sum(opened.waits) <= 3
+    before = opened.server.posts
+    opened.chain.answer(calls[:50], head)
+    assert opened.server.posts <= before + 3  # what was learnt stays
+
+
+def test_a_node_that_fails_for_a_while_is_read_by_hash_afterwards(node, recorded, head, calls):
+    opened = node(Manners(faults=dict.fromkeys(range(20), "500")))
+    with pytest.raises(AnalyzerError, match="keeps failing"):
+        opened.chain.answer(calls[:50], head)
+    opened = node(Manners(faults=dict.fromkeys(range(4), "500")))
+    assert opened.chain.answer(calls[:3], head) == recorded.answer(calls[:3], head)
+    assert opened.server.calls[-1][1][-1] == {"blockHash": head.hash}
+
+
+@pytest.mark.parametrize("words", [words for words in FOREIGN_WORDS if words != "504"])
+def test_too_many_blocks_refused_in_any_words_are_asked_for_in_halves(node, recorded, words):
+    status, code, message = FOREIGN_WORDS[words]
+
+    def refuse(method, params):
+        if method == "eth_getLogs":
+            blocks = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+            if blocks > 300:
+                raise RpcError(status, {"code": code, "message": message})
+
+    opened = node(Manners(answer=refuse), log_window=1_000, concurrency=1)
+    got = [log for batch in opened.chain.logs(VAULT_LOGS, 0, 1_199) for log in batch.logs]
+    assert got == [log for batch in recorded.logs(VAULT_LOGS, 0, 1_199) for log in batch.logs]
+    assert opened.server.counts["eth_getLogs"] <= 20
+
+
+@pytest.mark.parametrize("words", [words for words in FOREIGN_WORDS if words != "words never seen"])
+def test_a_multicall_refused_in_any_words_is_made_smaller(node, recorded, head, calls, words):
+    status, code, message = FOREIGN_WORDS[words]
+
+    def refuse(method, params):
+        if method == "eth_call" and len(params[0]["data"]) > 60_000:
+            raise RpcError(status, {"code": code, "message": message})
+
+    opened = node(Manners(answer=refuse))
+    assert opened.chain.answer(calls, head) == recorded.answer(calls, head)
+    assert opened.server.posts <= 80  # a sixteenth of what was asked for at first
+
+
+def test_no_logs_at_all_for_an_answer_are_asked_for_again(node, recorded):
+    """A result of ``null`` is no empty list."""
+    left = [NULL] * (Settings().max_attempts - 1)
+
+    def forget(method, params):
+        return left.pop() if method == "eth_getLogs" and left else None
+
+    (batch,) = node(Manners(answer=forget)).chain.logs(VAULT_LOGS, 100, 100)
+    (expected,) = recorded.logs(VAULT_LOGS, 100, 100)
+    assert list(batch.logs) == list(expected.logs)

@@ -68,15 +68,27 @@ def test_batches_of_logs_follow_one_another_and_cover_the_range(node, filters):
 
 def test_headers_come_with_logs_that_carry_no_time(node, recorded, filters):
     (batch,) = node(Manners(block_timestamps=False)).chain.logs(filters, 100, 200)
-    numbers = sorted({log.block_number for log in batch.logs} | {200})
-    assert [block.number for block in batch.blocks] == numbers
-    assert batch.blocks[0] == recorded.block(numbers[0])
+    numbers = {log.block_number for log in batch.logs}
+    headers = {block.number: block for block in batch.blocks}
+    assert numbers | {100, 200} <= headers.keys()
+    assert list(headers) == sorted(headers)
+    assert headers[min(numbers)] == recorded.block(min(numbers))
 
 
-def test_one_header_a_range_is_enough_where_logs_carry_their_time(node, filters):
+def test_a_range_far_below_the_head_is_vouched_for_by_a_dozen_headers(node, filters):
     opened = node()
-    list(opened.chain.logs(filters, 100, 200))
-    assert opened.server.counts == {"eth_getLogs": 2, "eth_getBlockByNumber": 1}
+    list(opened.chain.logs(filters, 100, 900))
+    headers = [params[0] for method, params in opened.server.calls if method.endswith("ByNumber")]
+    assert len(headers) <= 1 + 2 + 10, "the head, first and last block, and ten quiet ones"
+    assert opened.server.counts["eth_getLogs"] == 2
+    assert opened.server.posts == 1 + 2 + 1, "the headers of a range come in one batch"
+
+
+def test_near_the_head_every_header_is_read(node, filters):
+    opened = node()
+    head = opened.chain.block("latest").number
+    (batch,) = opened.chain.logs(filters, head - 100, head)
+    assert [block.number for block in batch.blocks] == list(range(head - 100, head + 1))
 
 
 def test_a_range_limit_is_learnt_once(node):
@@ -163,6 +175,18 @@ def test_state_costs_requests_by_the_thousand(node, head, calls):
     assert len(calls) > 2_000
     reverts_without_data = 2
     assert opened.server.posts <= 1 + 2 + reverts_without_data
+
+
+def test_ten_thousand_reads_of_a_block_take_a_handful_of_calls(node, head, calls, recorded):
+    """One for each 2,000, once it is known that Multicall3 is there."""
+    good = [c for c in calls if recorded.answer([c], head)[0].error is None]
+    many = (good * (10_000 // len(good) + 1))[:10_000]
+    opened = node()
+    assert opened.chain.answer(many, head) == recorded.answer(many, head)
+    assert opened.server.counts == {"eth_getCode": 1, "eth_call": 5}
+    assert opened.chain.requests == 6
+    opened.chain.answer(many, head)
+    assert opened.chain.requests == 11
 
 
 def test_a_few_calls_cost_one_request(node, head, calls):

@@ -110,7 +110,11 @@ def test_a_node_is_read_through_its_ipc_socket(played, recorded, calls, tmp_path
     ("urls", "message"),
     [
         ([], "no chain to read from: set --rpc-url; give http"),
-        (["http://a", "http://b"], "several RPC URLs cannot be used together"),
+        (["http://a", "http://a"], "the same RPC URL is given twice"),
+        (["http://a", f"recording:{RECORDING}"], "a recorded chain is read by itself"),
+        (["http://a", "b"], "not one that can be used"),
+        (["http://a b"], "not one that can be used"),
+        (["http://a\n.b"], "not one that can be used"),
         (["rpc.example.com"], "not one that can be used: give http"),
         (["https://"], "not one that can be used"),
         (["http://[::1"], "not one that can be used"),

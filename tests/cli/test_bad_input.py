@@ -102,6 +102,40 @@ def test_an_option_that_cannot_be_meant(refused, arguments, complaint):
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--timeout", value) for value in ("nan", "inf", "-inf", "1e12", "0", "-1", "soon")),
+        *(("--requests-per-second", value) for value in ("nan", "inf", "1e-300", "0")),
+        *(("--max-attempts", value) for value in ("0", "1000000000")),
+        *(("--concurrency", value) for value in ("0", "65")),
+        *(("--cross-check", value) for value in ("0", "-1", "x")),
+    ],
+)
+def test_a_number_that_is_none_or_out_of_range(refused, option, value):
+    said = refused("index", "--rpc-url", RECORDED, option, value)
+    assert f"Invalid value for '{option}': " in said
+    assert "is not in the range" in said or "is not a valid" in said
+
+
+@pytest.mark.parametrize("url", ["http://[x]/", "ftp://a", "https://", "http://a b", "nowhere.ipc"])
+def test_a_mainnet_url_that_cannot_be_used(refused, url):
+    said = refused("index", "--rpc-url", RECORDED, "--account", "a.eth", "--mainnet-rpc-url", url)
+    assert "the mainnet RPC URL is not one that can be used: give http(s)://" in said
+    assert url not in said
+
+
+def test_a_cross_check_without_a_second_node(refused):
+    for urls in (["http://127.0.0.1:9"], [RECORDED]):
+        given = [word for url in urls for word in ("--rpc-url", url)]
+        assert "give --rpc-url at least twice" in refused("index", *given, "--cross-check", "5")
+
+
+def test_the_same_node_twice(refused):
+    said = refused("index", "--rpc-url", "http://127.0.0.1:9", "--rpc-url", "http://127.0.0.1:9")
+    assert "the same RPC URL is given twice" in said
+
+
 def test_no_node_at_all(refused):
     assert "set --rpc-url or ETH_RPC_URL" in refused("index")
 

@@ -26,6 +26,7 @@ RUDE = {
     "no block times in logs": Manners(block_timestamps=False),
     "small multicalls and batches": Manners(max_multicall=50, max_batch=3),
 }
+INCREASE_POSITION = "0x2fe68525253654c21998f35787a8d0f361905ef647c854092430ab65f2f15022"
 FAULTY = {
     "a 429 with Retry-After": {4: "429 at once"},
     "one hang": {4: "hang"},
@@ -120,6 +121,7 @@ def test_a_reorg_is_rolled_back_and_replaced(
     for block in fork["blocks"]:
         if int(block["number"], 16) > head - 40:
             block["hash"] = "0xf0f0" + block["hash"][6:]
+            block["logsBloom"] = "0x" + "00" * 256
             if int(block["number"], 16) > head - 39:
                 block["parentHash"] = "0xf0f0" + block["parentHash"][6:]
     with RecordingServer(write_recording(fork)) as server:
@@ -129,3 +131,61 @@ def test_a_reorg_is_rolled_back_and_replaced(
         ran = configured("index", "--rpc-url", server.url)
     assert ran.code == 0, ran.err
     assert contents(tmp_path / "perpscope.duckdb") == expected
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ", ", "\n"])
+@pytest.mark.parametrize("name", ["PERPSCOPE_RPC_URL", "ETH_RPC_URL"])
+def test_several_urls_may_stand_in_the_variable(
+    configured, tmp_path, expected, monkeypatch, name, separator
+):
+    dead = Manners(faults=dict.fromkeys(range(12, 999), "unauthorized"))
+    with (
+        RecordingServer(GMX_V1_RECORDING, dead) as first,
+        RecordingServer(GMX_V1_RECORDING) as second,
+    ):
+        monkeypatch.setenv(name, f"{first.url}{separator}{second.url}")
+        ran = configured("index")
+        assert first.posts == 14
+        assert second.posts > 0
+    assert (ran.code, ran.out) == (0, ""), ran.err
+    assert ran.err.startswith("127.0.0.1 #1 refuses access")
+    assert "going on with 127.0.0.1 #2" in ran.err
+    assert contents(tmp_path / "perpscope.duckdb") == expected
+
+
+def test_an_url_with_a_space_in_the_variable_is_one_that_cannot_be_used(configured, monkeypatch):
+    monkeypatch.setenv("ETH_RPC_URL", "http://127.0.0.1:9/a b")
+    ran = configured("index")
+    assert ran.code == 2
+    assert "the RPC URL is not one that can be used" in ran.err
+    assert "a b" not in ran.err
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_cross_checked_run_gives_the_same_database(configured, tmp_path, expected, every):
+    with (
+        RecordingServer(GMX_V1_RECORDING, Manners(max_range=500)) as first,
+        RecordingServer(GMX_V1_RECORDING, Manners(block_timestamps=False)) as second,
+    ):
+        urls = ["--rpc-url", first.url, "--rpc-url", second.url]
+        ran = configured("index", *urls, "--cross-check", every)
+    assert (ran.code, ran.out) == (0, ""), ran.err
+    assert contents(tmp_path / "perpscope.duckdb") == expected
+    assert second.counts["eth_getLogs"] > 0
+
+
+def test_a_log_that_only_one_node_has_stops_a_cross_checked_run(
+    configured, gmx_v1_recording, write_recording
+):
+    liar = copy.deepcopy(gmx_v1_recording)
+    wanted = (liar["deployments"][0]["contracts"]["Vault"].lower(), INCREASE_POSITION)
+    place = [(log["address"], log["topics"][0]) for log in liar["logs"]].index(wanted)
+    number = int(liar["logs"].pop(place)["blockNumber"], 16)
+    with (
+        RecordingServer(GMX_V1_RECORDING) as first,
+        RecordingServer(write_recording(liar)) as second,
+    ):
+        urls = ["--rpc-url", first.url, "--rpc-url", second.url]
+        ran = configured("index", *urls, "--cross-check", 1)
+    assert ran.code == 2
+    assert f"127.0.0.1 #1 and 127.0.0.1 #2 give different logs of block {number} (" in ran.err

@@ -103,7 +103,7 @@ def test_a_close_and_a_liquidation_end_the_position():
 def test_funding_rates_and_fast_prices_become_rows():
     price = load_abi("gmx_v1", "FastPriceEvents").events["PriceUpdate"]
     data = encode(["address", "uint256", "address"], [TOKEN, 3 * USD, USDC])
-    fast = Log(1, "0x", "0x1", 0, 2, FAST, (price.topic,), data, 1_000)
+    fast = Log(1, "0x" + "11" * 32, "0x" + "22" * 32, 0, 2, FAST, (price.topic,), data, 1_000)
     rows = replay([log_of("UpdateFundingRate", TOKEN, 55, index=1), fast])
     (funding,), (observed,) = of_type(rows, Funding), of_type(rows, Prices)
     assert (funding.collateral_token, funding.inputs) == (TOKEN, {"cumulativeFundingRate": 55})

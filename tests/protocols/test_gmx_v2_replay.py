@@ -1,16 +1,11 @@
-"""EventEmitter logs to rows: decoding in bulk and slowly, exact state, joined fees."""
-
-from dataclasses import replace
+"""EventEmitter logs to rows: exact state, joined fees."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from analyzer.protocols.gmx_v2.event_data import Decoder, decode_slowly, learn
+from analyzer.protocols.gmx_v2.event_data import decode_slowly
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.prices import PRICE_STATE
 from analyzer.protocols.gmx_v2.replay import log_filters, price_filters
-from analyzer.reads import MalformedError
 from analyzer.rows import DataQuality, Funding, Markets, PositionEvents, Positions, Prices
 from tests.protocols.gmx_v2_run import (
     RECORDINGS,
@@ -45,46 +40,6 @@ def increase(*, size=10**30, delta=None, pending=0, is_long=True, drop=(), more=
         "bytes32": [("positionKey", key), *more],
     }
     return event_log("PositionIncrease", "0x" + ACCOUNT[2:].rjust(64, "0"), items)
-
-
-@both_recordings
-def test_bulk_decoding_equals_eth_abi_on_every_recorded_log(name):
-    decoder, logs = Decoder(), run_of(name).logs()
-    assert len(logs) > 1000
-    for log in logs:
-        assert decoder.decode(log) == decode_slowly(log)
-    layouts = [layout for known in decoder.layouts.values() for layout in known]
-    assert 0 < len(layouts) < 30
-    for log in logs:
-        known = decoder.layouts[log.topics[0], log.topics[1], len(log.data)]
-        assert any(layout.values(log.data) is not None for layout in known)
-
-
-@given(st.data())
-@settings(deadline=None)
-def test_a_changed_byte_is_decoded_as_eth_abi_would_or_refused_by_both(data):
-    log = increase()
-    decoder = Decoder()
-    decoder.decode(log)
-    at = data.draw(st.integers(0, len(log.data) - 1))
-    changed = bytearray(log.data)
-    changed[at] ^= data.draw(st.integers(1, 255))
-    damaged = replace(log, data=bytes(changed))
-    try:
-        slowly = decode_slowly(damaged)
-    except MalformedError:
-        with pytest.raises(MalformedError):
-            decoder.decode(damaged)
-    else:
-        assert decoder.decode(damaged) == slowly
-
-
-@given(st.binary(max_size=600))
-@settings(deadline=None)
-def test_random_bytes_are_malformed_and_nothing_worse(data):
-    with pytest.raises(MalformedError):
-        Decoder().decode(replace(increase(), data=data))
-    assert learn(data) is None or len(data) >= 32
 
 
 @both_recordings

@@ -9,7 +9,7 @@ from analyzer.protocols.gmx_v1.deployments import (
     deployments,
 )
 from analyzer.protocols.gmx_v1.explain import explain
-from analyzer.protocols.gmx_v1.normalise import log_filters, replay
+from analyzer.protocols.gmx_v1.normalise import events, log_filters, replay
 from analyzer.protocols.gmx_v1.probe import probe
 from analyzer.protocols.gmx_v1.snapshot import snapshot
 from analyzer.protocols.gmx_v1.vectors import verify_vectors
@@ -25,6 +25,7 @@ PROTOCOL = Protocol(
     needs_logs=True,
     probe=probe,
     log_filters=log_filters,
+    events=events,
     replay=replay,
     snapshot=snapshot,
     verify=verify,

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from analyzer.abi import Event, load_abi
+from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
 from analyzer.protocols.gmx_v1.contracts import Identity, fields_of, identity_of
@@ -45,6 +46,11 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     ]
 
 
+def events(_: Deployment) -> Sequence[Known]:
+    """The events that are replayed; the filters name their contracts."""
+    return [Known.of(event) for event in _events().values()]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left.
 
@@ -53,10 +59,12 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequenc
     """
     book = dict(state)
     rows: list[Row] = []
-    for _, group in groupby(logs, key=lambda log: (log.block_number, log.tx_hash)):
+    decoded = decode(events(deployment), logs)
+    for _, group in groupby(decoded, key=lambda one: (one[0].block_number, one[0].tx_hash)):
         transaction = _Transaction(deployment, book)
-        for log in group:
-            transaction.take(log)
+        for log, event, values in group:
+            if event is not None:
+                transaction.take(log, event.name, values)
         rows += transaction.close()
     return rows
 
@@ -72,14 +80,13 @@ class _Transaction:
     pnl: dict[str, int] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
-    def take(self, log: Log) -> None:
-        event = _events().get(log.topics[0]) if log.topics else None
-        if event is None:
-            return
+    def take(self, log: Log, event: str, values: Values | MalformedError) -> None:
         try:
-            HANDLERS[event.name](self, log, event.decode(log))
+            if isinstance(values, MalformedError):
+                raise values
+            HANDLERS[event](self, log, values)
         except MalformedError as error:
-            self.complain(log, "malformed_log", event.name, str(error))
+            self.complain(log, "malformed_log", event, str(error))
 
     def close(self) -> list[Row]:
         for operation in list(self.opened.values()):

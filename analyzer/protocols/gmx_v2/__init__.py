@@ -12,7 +12,7 @@ from analyzer.protocols.gmx_v2.deployments import (
 )
 from analyzer.protocols.gmx_v2.explain import explain
 from analyzer.protocols.gmx_v2.probe import probe
-from analyzer.protocols.gmx_v2.replay import log_filters, price_filters, replay
+from analyzer.protocols.gmx_v2.replay import events, log_filters, price_filters, replay
 from analyzer.protocols.gmx_v2.snapshot import snapshot
 from analyzer.protocols.gmx_v2.vectors import verify_vectors
 from analyzer.protocols.gmx_v2.verify import verify
@@ -27,6 +27,7 @@ PROTOCOL = Protocol(
     options=OPTIONS,
     probe=probe,
     log_filters=log_filters,
+    events=events,
     recent_filters=price_filters,
     replay=replay,
     snapshot=snapshot,

@@ -7,7 +7,6 @@ from typing import Any, Final
 from analyzer.evm import Log
 from analyzer.protocol import Deployment
 from analyzer.protocols.gmx_v2.datastore import NAME
-from analyzer.protocols.gmx_v2.event_data import Decoder
 from analyzer.protocols.gmx_v2.prices import LOST, PRICE_STATE
 from analyzer.rows import At, DataQuality, PositionEvents, Row
 
@@ -24,7 +23,6 @@ class Ledger:
 
     deployment: Deployment
     book: dict[str, Mapping[str, Any]]
-    decoder: Decoder = field(default_factory=Decoder)
     rows: list[Row] = field(default_factory=list)
     tx_hash: str = ""
     fees: dict[str, int] = field(default_factory=dict)

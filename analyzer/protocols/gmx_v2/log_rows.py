@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from analyzer.event_columns import Values
 from analyzer.evm import Log
-from analyzer.protocols.gmx_v2.event_data import Values
 from analyzer.protocols.gmx_v2.market_rows import HOUR, price_row
 from analyzer.protocols.gmx_v2.prices import EXECUTED, Quote
 from analyzer.protocols.gmx_v2.state import Price, side

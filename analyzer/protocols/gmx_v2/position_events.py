@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
+from analyzer.event_columns import Values
 from analyzer.evm import Log
-from analyzer.protocols.gmx_v2.event_data import Values
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.ledger import Ledger
 from analyzer.reads import MalformedError

@@ -1,13 +1,13 @@
 """EventEmitter logs to rows: positions after each change, executed prices, markets' state."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Final
 
+from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
 from analyzer.protocols.gmx_v2.deployments import EVENT_EMITTER
-from analyzer.protocols.gmx_v2.event_data import Values, event_topics
+from analyzer.protocols.gmx_v2.event_data import event_topics, known_events
 from analyzer.protocols.gmx_v2.ledger import PRICE, Ledger
 from analyzer.protocols.gmx_v2.log_rows import executed_price, funding_row
 from analyzer.protocols.gmx_v2.position_events import (
@@ -25,7 +25,7 @@ EVENT_LOG_1: Final = "0x137a44067c8961cd7e1d876f4754a5a3a75989b4552f1843fc69c3b3
 def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     """The events that positions, executed prices and markets' state are replayed from."""
     emitter = deployment.contracts[EVENT_EMITTER].lower()
-    return [LogFilter((emitter,), ((EVENT_LOG_1,), tuple(sorted(_handlers()))))]
+    return [LogFilter((emitter,), ((EVENT_LOG_1,), tuple(sorted(event_topics(list(HANDLERS))))))]
 
 
 def price_filters(deployment: Deployment) -> Sequence[LogFilter]:
@@ -34,18 +34,24 @@ def price_filters(deployment: Deployment) -> Sequence[LogFilter]:
     return [LogFilter((emitter,), ((EVENT_LOG_1,), event_topics(["OraclePriceUpdate"])))]
 
 
+def events(_: Deployment) -> Sequence[Known]:
+    """The EventEmitter's events that are replayed."""
+    return known_events(list(HANDLERS))
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left."""
     run = Ledger(deployment, dict(state))
-    handlers = _handlers()
-    for log in logs:
-        handler = handlers.get(log.topics[1]) if len(log.topics) > 1 else None
-        if handler is None:
+    for log, event, values in decode(events(deployment), logs):
+        if event is None:
             run.complain(log, "unknown_event", "no event by this name is known")
             continue
+        handler = HANDLERS[event.name]
         run.enter(log.tx_hash)
         try:
-            handler(run, log, run.decoder.decode(log))
+            if isinstance(values, MalformedError):
+                raise values
+            handler(run, log, values)
         except (MalformedError, KeyError) as error:
             what = f"item {error} is missing" if isinstance(error, KeyError) else str(error)
             run.complain(log, "malformed_log", what)
@@ -133,8 +139,3 @@ HANDLERS: Final[dict[str, Handler]] = {
     "CollateralSumUpdated": _word("COLLATERAL_SUM", "nextValue"),
     "PoolAmountUpdated": _word("POOL_AMOUNT", "nextValue"),
 }
-
-
-@cache
-def _handlers() -> dict[str, Handler]:
-    return dict(zip(event_topics(list(HANDLERS)), HANDLERS.values(), strict=True))

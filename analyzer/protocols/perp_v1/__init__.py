@@ -11,7 +11,7 @@ from analyzer.protocols.perp_v1.deployments import (
 )
 from analyzer.protocols.perp_v1.explain import explain
 from analyzer.protocols.perp_v1.probe import probe
-from analyzer.protocols.perp_v1.replay import log_filters, replay
+from analyzer.protocols.perp_v1.replay import events, log_filters, replay
 from analyzer.protocols.perp_v1.snapshot import snapshot
 from analyzer.protocols.perp_v1.vectors import verify_vectors
 from analyzer.protocols.perp_v1.verify import verify
@@ -26,6 +26,7 @@ PROTOCOL = Protocol(
     needs_logs=True,
     probe=probe,
     log_filters=log_filters,
+    events=events,
     replay=replay,
     snapshot=snapshot,
     verify=verify,

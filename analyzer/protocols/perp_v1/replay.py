@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from analyzer.abi import Event, load_abi
 from analyzer.errors import Revert
+from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
 from analyzer.protocols.perp_v1.amm import ReserveSnapshot
@@ -47,11 +48,22 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     ]
 
 
+def events(deployment: Deployment) -> Sequence[Known]:
+    """The events that are replayed, of the ClearingHouse and of the AMMs."""
+    house = deployment.contracts[CLEARING_HOUSE].lower()
+    return [
+        *(Known.of(event, house) for event in _events("ClearingHouse").values()),
+        *(Known.of(event, *amms_of(deployment)) for event in _events("Amm").values()),
+    ]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of logs in chain order; ``state`` is what the logs before them left behind."""
     run = _Replay(deployment, dict(state), histories(state))
-    for log in logs:
-        run.take(log)
+    house = deployment.contracts[CLEARING_HOUSE].lower()
+    for log, event, values in decode(events(deployment), logs):
+        if event is not None and (log.address != house or event.addresses == (house,)):
+            run.take(log, event.name, values)
     return run.rows
 
 
@@ -64,15 +76,13 @@ class _Replay:
     amms: dict[str, PremiumHistory]
     rows: list[Row] = field(default_factory=list)
 
-    def take(self, log: Log) -> None:
-        is_house = log.address == self.deployment.contracts[CLEARING_HOUSE].lower()
-        event = _events("ClearingHouse" if is_house else "Amm").get(next(iter(log.topics), ""))
-        if event is None:
-            return
+    def take(self, log: Log, event: str, values: Values | MalformedError) -> None:
         try:
-            HANDLERS[event.name](self, log, event.decode(log))
+            if isinstance(values, MalformedError):
+                raise values
+            HANDLERS[event](self, log, values)
         except MalformedError as error:
-            self.complain(log, "malformed_log", f"{log.address}:{event.name}", str(error))
+            self.complain(log, "malformed_log", f"{log.address}:{event}", str(error))
 
     def at(self, log: Log) -> At:
         return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)

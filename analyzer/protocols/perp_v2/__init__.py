@@ -6,7 +6,7 @@ from analyzer.protocols.perp_v2.deployment_options import OPTIONS
 from analyzer.protocols.perp_v2.deployments import deployments
 from analyzer.protocols.perp_v2.explain import explain
 from analyzer.protocols.perp_v2.probe import probe
-from analyzer.protocols.perp_v2.replay import log_filters, replay
+from analyzer.protocols.perp_v2.replay import events, log_filters, replay
 from analyzer.protocols.perp_v2.snapshot import snapshot
 from analyzer.protocols.perp_v2.verify import verify
 from analyzer.protocols.perp_v2.verify_vectors import verify_vectors
@@ -20,6 +20,7 @@ PROTOCOL = Protocol(
     needs_logs=True,
     probe=probe,
     log_filters=log_filters,
+    events=events,
     replay=replay,
     snapshot=snapshot,
     verify=verify,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from analyzer.abi import Event, load_abi
+from analyzer.event_columns import Known, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
@@ -53,19 +54,22 @@ def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
     )
 
 
+def events(deployment: Deployment) -> Sequence[Known]:
+    """The events that are replayed, each of its own contract."""
+    return [Known.of(_event(role, name), deployment.contracts[role]) for role, name in HANDLERS]
+
+
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Event rows, in chain order; a log that cannot be decoded is a data-quality row."""
-    known = {
-        (deployment.contracts[role], _event(role, name).topic): (_event(role, name), handler)
-        for (role, name), handler in HANDLERS.items()
-    }
+    handlers = {name: handler for (_, name), handler in HANDLERS.items()}
     replayed = Replayed(deployment, state)
-    for log in logs:
-        if not log.topics or (log.address, log.topics[0]) not in known:
+    for log, event, values in decode(events(deployment), logs):
+        if event is None:
             continue
-        event, handler = known[log.address, log.topics[0]]
         try:
-            handler(replayed, log, event.decode(log))
+            if isinstance(values, MalformedError):
+                raise values
+            handlers[event.name](replayed, log, values)
         except MalformedError as error:
             replayed.quarantine(log, str(error))
     return replayed.rows

@@ -1,0 +1,82 @@
+"""Columns of event words as Arrow arrays, by whole columns: no value becomes a Python object.
+
+What an SQL type cannot hold is null; the exact word stays in the raw log.
+"""
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analyzer.layout import WORD, size_of
+from analyzer.log_columns import Bytes
+
+BIGINT_BYTES: Final = 8
+LIMIT: Final = 10**38
+HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "S2")
+
+
+def column_type(kind: str) -> str:
+    """The SQL type of values of a static ABI type."""
+    if kind == "bool":
+        return "BOOLEAN"
+    if kind == "address" or kind.startswith("bytes"):
+        return "VARCHAR"
+    # uint64 reaches beyond a signed 64-bit number
+    fits = size_of(kind) < BIGINT_BYTES or kind == "int64"
+    return "BIGINT" if fits else "DECIMAL(38,0)"
+
+
+def arrow_column(kind: str, words: Bytes) -> pa.Array:
+    """Words of a static ABI type, ``[rows, 32]``, as an array of its column type."""
+    match column_type(kind):
+        case "BOOLEAN":
+            return pa.array(words[:, WORD - 1] != 0, pa.bool_())
+        case "BIGINT":
+            return pa.array(_limb(words, 3).astype(np.int64), pa.int64())
+        case "DECIMAL(38,0)":
+            return _decimals(words, is_signed=kind.startswith("int"))
+    size = size_of(kind)
+    return hex_column(words[:, :size] if kind.startswith("bytes") else words[:, WORD - size :])
+
+
+def hex_column(rows: Bytes) -> pa.Array:
+    """Rows of bytes as lower-case ``0x`` text."""
+    count, size = rows.shape
+    text = np.empty((count, 1 + size), "S2")
+    text[:, 0] = b"0x"
+    text[:, 1:] = HEX[rows]
+    offsets = np.arange(count + 1, dtype=np.int64) * (2 + 2 * size)
+    return pa.Array.from_buffers(
+        pa.large_string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )
+
+
+def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
+    """Numbers of up to 38 digits: a decimal is the low half of the word in little-endian order."""
+    sign = words[:, 0] >> 7 if is_signed else np.zeros(len(words), np.uint8)
+    padding = np.where(sign == 1, np.uint64(2**64 - 1), np.uint64(0))
+    high, low = _limb(words, 2).astype(np.int64), _limb(words, 3)
+    fits = (_limb(words, 0) == padding) & (_limb(words, 1) == padding)
+    fits &= (high < 0) == (sign == 1)
+    fits &= _is_less(high, low, LIMIT) & ~_is_less(high, low, 1 - LIMIT)
+    halves = np.ascontiguousarray(words[:, : WORD // 2 - 1 : -1])
+    return pa.Array.from_buffers(
+        pa.decimal128(38, 0),
+        len(words),
+        [pa.py_buffer(np.packbits(fits, bitorder="little")), pa.py_buffer(halves)],
+    )
+
+
+def _limb(words: Bytes, number: int) -> NDArray[np.uint64]:
+    """One of a word's four 64-bit parts, the highest first."""
+    part = np.ascontiguousarray(words[:, 8 * number : 8 * number + 8])
+    return part.view(">u8")[:, 0].astype(np.uint64)
+
+
+def _is_less(high: NDArray[np.int64], low: NDArray[np.uint64], limit: int) -> NDArray[np.bool_]:
+    """Whether 128-bit numbers, as two halves, are less than another."""
+    limit_high, limit_low = np.int64(limit >> 64), np.uint64(limit % 2**64)
+    less: NDArray[np.bool_] = (high < limit_high) | ((high == limit_high) & (low < limit_low))
+    return less

@@ -1,0 +1,184 @@
+"""What logs say, event by event: one table for each event of a protocol, a column for each value.
+
+A table is named after its event (``event_perp_v2_position_changed``) and comes into being with the
+event's first log. Its columns are named as in the ABI, after those that say where the log stands;
+what is no plain name is left out, and a number of more than 38 digits is null: the raw log has it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from analyzer.event_columns import DecodedLogs, Group, Known, decode
+from analyzer.log_columns import NO_TIME, LogColumns, Numbers
+from analyzer.protocol import Deployment
+from analyzer.store.event_arrow import arrow_column, column_type, hex_column
+from analyzer.store.writing import DECIMAL_LIMIT, MICROSECONDS, insert
+
+PREFIX: Final = "event_"
+PLACE: Final = {
+    "chain_id": "BIGINT",
+    "deployment": "VARCHAR",
+    "block_number": "BIGINT",
+    "log_index": "BIGINT",
+    "block_time": "TIMESTAMP",
+    "tx_hash": "VARCHAR",
+    "contract": "VARCHAR",
+}
+"""The columns with which every event table begins, and their types."""
+
+PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+MOST_COLUMNS: Final = 120
+"""Columns of one table; a contract that names more values than that is not one that we know."""
+
+NUMBERS: Final = {"BIGINT", "DECIMAL(38,0)"}
+"""Types of one value, by its layout and by itself: what it is of decides how large it can be."""
+
+LAST_TIME: Final = 2**63 // MICROSECONDS
+"""Unix seconds that a timestamp no longer holds; such a time is null."""
+
+Columns = dict[str, tuple[str, pa.Array]]
+"""Type and values by column name."""
+
+
+def append(
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    events: Sequence[Known],
+    logs: LogColumns,
+) -> None:
+    """Decode logs that are new and store what they say; call it inside the step's transaction."""
+    decoded = decode(events, logs)
+    for known, rows, columns in _parts(decoded):
+        table = table_of(deployment.protocol, known.name)
+        placed = _places(deployment, logs, rows) | columns
+        fitting = _fit(connection, table, placed)
+        insert(connection, table, pa.table({name: placed[name][1] for name in fitting}))
+
+
+def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
+    """Drop what a deployment's logs above a block said."""
+    forget(connection, deployment, block + 1, 2**63 - 1)
+
+
+def forget(
+    connection: DuckDBPyConnection, deployment: Deployment, from_block: int, to_block: int
+) -> None:
+    """Drop what a deployment's logs of a range of blocks said."""
+    for table in tables(connection, deployment.protocol):
+        connection.execute(
+            f"delete from {table}"
+            " where chain_id = ? and deployment = ? and block_number between ? and ?",
+            [deployment.chain_id, deployment.name, from_block, to_block],
+        )
+
+
+def drop(connection: DuckDBPyConnection) -> None:
+    """Drop every event table."""
+    for table in tables(connection):
+        connection.execute(f"drop table {table}")
+
+
+def tables(connection: DuckDBPyConnection, protocol: str = "") -> list[str]:
+    """The event tables that there are, of one protocol or of all."""
+    rows = connection.execute(
+        "select table_name from duckdb_tables()"
+        " where schema_name = 'main' and starts_with(table_name, ?) order by 1",
+        [f"{PREFIX}{protocol}_" if protocol else PREFIX],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def table_of(protocol: str, event: str) -> str:
+    """The name of an event's table."""
+    return f"{PREFIX}{protocol}_{WORD_START.sub('_', event).lower()}"
+
+
+def _parts(decoded: DecodedLogs) -> Iterator[tuple[Known, Numbers, Columns]]:
+    """Rows of one event with their values as columns: whole groups, then single logs."""
+    for group in decoded.groups:
+        yield group.known, group.rows, _columns_of(group)
+    for row, known, values in decoded.singly:
+        yield known, np.array([row]), _single(values)
+
+
+def _columns_of(group: Group) -> Columns:
+    return {
+        field.name: (column_type(field.kind), arrow_column(field.kind, words))
+        for field, words in zip(group.fields, group.words, strict=True)
+    }
+
+
+def _single(values: Mapping[str, Any]) -> Columns:
+    """The values of one log that eth-abi decoded, as far as they are plain ones."""
+    return {
+        name: (_TYPES[kind], _one(value))
+        for name, value in values.items()
+        if (kind := type(value)) in _TYPES
+    }
+
+
+_TYPES: Final[dict[type, str]] = {
+    bool: "BOOLEAN", int: "DECIMAL(38,0)", str: "VARCHAR", bytes: "VARCHAR",
+}  # fmt: skip
+
+
+def _one(value: bool | int | str | bytes) -> pa.Array:
+    match value:
+        case bool():
+            return pa.array([value])
+        case int():
+            fits = abs(value) < DECIMAL_LIMIT
+            return pa.array([value if fits else None], pa.decimal128(38, 0))
+        case bytes():
+            return pa.array(["0x" + value.hex()])
+        case _:
+            return pa.array([value])
+
+
+def _places(deployment: Deployment, logs: LogColumns, rows: Numbers) -> Columns:
+    times = logs.block_time[rows]
+    known = (times != NO_TIME) & (times < LAST_TIME)
+    micros = pa.array(np.where(known, times, 0) * MICROSECONDS, pa.int64(), mask=~known)
+    arrays = (
+        pa.repeat(pa.scalar(deployment.chain_id, pa.int64()), len(rows)),
+        pa.repeat(pa.scalar(deployment.name), len(rows)),
+        pa.array(logs.block_number[rows]),
+        pa.array(logs.log_index[rows]),
+        micros.cast(pa.timestamp("us")),
+        hex_column(logs.tx_hash[rows]),
+        hex_column(logs.address[rows]),
+    )
+    return {name: (kind, array) for (name, kind), array in zip(PLACE.items(), arrays, strict=True)}
+
+
+def _fit(connection: DuckDBPyConnection, table: str, columns: Columns) -> list[str]:
+    """The columns that the table takes, after giving it those that it lacks."""
+    known = {
+        name.lower(): kind
+        for name, kind in connection.execute(
+            "select column_name, data_type from duckdb_columns()"
+            " where schema_name = 'main' and table_name = ?",
+            [table],
+        ).fetchall()
+    }
+    if not known:
+        spread = ", ".join(f"{name} {kind}" for name, kind in PLACE.items())
+        connection.execute(f"create table {table} ({spread})")
+        known = dict(PLACE)
+    taken: dict[str, str] = {}
+    for name, (kind, _) in columns.items():
+        if name.lower() in taken or not PLAIN_NAME.fullmatch(name):
+            continue
+        if name.lower() not in known and len(known) < MOST_COLUMNS:
+            connection.execute(f'alter table {table} add column "{name}" {kind}')
+            known[name.lower()] = kind
+        column = known.get(name.lower())
+        if column == kind or {column, kind} == NUMBERS:
+            taken[name.lower()] = name
+    return list(taken.values())

@@ -1,0 +1,131 @@
+"""What appending costs in an empty and in a large database, and how much memory indexing takes.
+
+python -m tests.benchmarks.appending 10000000
+"""
+
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+
+import numpy as np
+
+from analyzer.abi import load_abi
+from analyzer.evm import Block, LogBatch, LogFilter
+from analyzer.indexer.history import follow_logs
+from analyzer.indexer.plan import Plan, Silent
+from analyzer.log_columns import LogColumns
+from analyzer.protocol import Deployment
+from analyzer.protocols import protocols
+from analyzer.store.database import open_for_writing
+from tests.benchmarks.measure import Line
+
+LARGE = 1_000_000
+APPENDED = 10_000
+APPENDS = 15
+LOGS_A_BLOCK = 20
+RANGE = 800
+"""Blocks of one answer: 16,000 logs, as many as a range grows to."""
+TRADERS = 2_000
+CLEARING_HOUSE = "0x" + "ab" * 20
+DEPLOYMENT = Deployment(
+    "perp_v2", "made", 10, 0, dict.fromkeys(protocols()["perp_v2"].contracts, CLEARING_HOUSE)
+)
+EVENT = load_abi("perp_v2", "ClearingHouse").events["PositionChanged"]
+WORDS = sum(not is_indexed for _, _, is_indexed in EVENT.fields)
+
+
+@dataclass
+class MadeChain:
+    """PositionChanged logs in every block, made up as they are asked for."""
+
+    height: int
+    requests = 0
+
+    def block(self, number: int) -> Block:
+        return Block(number, f"0x{number:064x}", f"0x{max(0, number - 1):064x}", number)
+
+    def logs(self, _: Sequence[LogFilter], from_block: int, to_block: int) -> Iterator[LogBatch]:
+        for first in range(from_block, to_block + 1, RANGE):
+            last = min(to_block, first + RANGE - 1)
+            yield LogBatch(first, last, _made(first, last), [self.block(first), self.block(last)])
+
+
+def lines(logs: int = LARGE) -> Iterator[Line]:
+    """The cost of appending, wall and processor, and the peak of memory with all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = appending(Path(folder) / "empty.duckdb", 0)
+        large = appending(Path(folder) / "large.duckdb", logs)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for place, clock in enumerate(("wall", "processor")):
+        yield Line(
+            f"appending {APPENDED:,} logs to {logs:,}, {clock}",
+            f"{large[place] * 1000:,.0f} ms",
+            f"{large[place] / empty[place]:.2f} x an empty database's",
+        )
+    yield Line(f"memory while {logs:,} logs were indexed", f"{peak:,.0f} MB", "at its peak")
+
+
+def appending(path: Path, logs: int) -> tuple[float, float]:
+    """Median seconds, wall and processor, of bringing a database up to a new head."""
+    head = logs // LOGS_A_BLOCK
+    follow(path, head)
+    walls, processors = [], []
+    for _ in range(APPENDS):
+        head += APPENDED // LOGS_A_BLOCK
+        wall, processor = perf_counter(), process_time()
+        follow(path, head)
+        walls.append(perf_counter() - wall)
+        processors.append(process_time() - processor)
+    return median(walls), median(processors)
+
+
+def follow(path: Path, head: int) -> None:
+    """One run: open the database, read logs, replay them, close it."""
+    chain = MadeChain(head)
+    plan = Plan(deployments=[DEPLOYMENT])
+    with open_for_writing(path) as connection:
+        follow_logs(chain, connection, DEPLOYMENT, plan, "logs", chain.block(head), Silent())
+
+
+def _made(first: int, last: int) -> LogColumns:
+    count = (last - first + 1) * LOGS_A_BLOCK
+    chance = np.random.default_rng(first)
+    numbers = np.repeat(np.arange(first, last + 1), LOGS_A_BLOCK)
+    places = np.tile(np.arange(LOGS_A_BLOCK), last - first + 1)
+    topics = np.zeros((count, 4, 32), np.uint8)
+    topics[:, 0] = np.frombuffer(bytes.fromhex(EVENT.topic[2:]), np.uint8)
+    topics[:, 1, 30:] = (
+        chance.integers(0, TRADERS, count).astype(">u2").view(np.uint8).reshape(-1, 2)
+    )
+    topics[:, 2, 31] = chance.integers(0, 5, count)
+    data = np.zeros((count, WORDS, 32), np.uint8)
+    data[:, :, 24:] = chance.integers(0, 100, (count, WORDS, 8))
+    return LogColumns(
+        block_number=numbers,
+        tx_index=places // 2,
+        log_index=places,
+        block_time=1_600_000_000 + numbers,
+        block_hash=_hashes(numbers),
+        tx_hash=chance.integers(0, 256, (count // 2, 32), np.uint8).repeat(2, axis=0),
+        address=np.full((count, 20), 0xAB, np.uint8),
+        topics=topics,
+        topic_count=np.full(count, 3),
+        data=data.reshape(-1),
+        offsets=np.arange(count + 1) * 32 * WORDS,
+    )
+
+
+def _hashes(numbers: np.ndarray) -> np.ndarray:
+    rows = np.zeros((len(numbers), 32), np.uint8)
+    rows[:, 24:] = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)
+    return rows
+
+
+if __name__ == "__main__":
+    for line in lines(int(sys.argv[1]) if len(sys.argv) > 1 else LARGE):
+        sys.stdout.write(f"{line.what:<56} {line.figure:>10}   {line.ratio}\n")
