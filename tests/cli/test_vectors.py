@@ -39,7 +39,7 @@ def test_a_difference_wins_over_a_file_that_cannot_be_read(perpscope, written, t
 
 
 ODD = [
-    "", "[]", "null", "5", "[" * 100_000, '{"protocol": ["gmx_v1"]}', '{"protocol": "gmx_v9"}',
+    "", "[]", "null", "5", "[" * 3_000, '{"protocol": ["gmx_v1"]}', '{"protocol": "gmx_v9"}',
     '{"protocol": "gmx_v1", "vectors": 5}',
     '{"protocol": "gmx_v1", "vectors": [5]}',
     '{"protocol": "gmx_v1", "vectors": [{"id": 1, "expect": []}]}',
