@@ -1,5 +1,9 @@
-"""The `perpscope` command. Exit codes: 0 nothing found, 1 findings, 2 did not run, 130 stopped."""
+"""The `perpscope` command. Exit codes: 0 nothing found, 1 findings, 2 did not run, 130 stopped.
 
+141: whoever read the output had enough of it, as shells say of other tools.
+"""
+
+import os
 import sys
 from collections.abc import Sequence
 
@@ -8,11 +12,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a known error is one sentence."""
     import click  # noqa: PLC0415  after the interpreter is up, so that Ctrl-C is ours
 
-    from analyzer.cli.app import cli  # noqa: PLC0415
+    from analyzer.cli.app import ReaderGoneError, cli  # noqa: PLC0415
     from analyzer.errors import AnalyzerError  # noqa: PLC0415
 
+    _open_closed_streams()
     try:
         code = cli.main(arguments, standalone_mode=False, prog_name="perpscope")
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as shown:
         shown.show()
         code = 2
@@ -22,16 +28,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+    except (BrokenPipeError, ReaderGoneError):
+        code = _had_enough()
     except AnalyzerError as error:
         click.echo(f"error: {error}", err=True)
         code = 2
+    except OSError as error:
+        if type(error).__module__ == "builtins" and error.strerror:
+            click.echo(f"error: {error.strerror}: check paths, permissions, free space", err=True)
+        else:
+            _report_bug(is_asked=_asks_for_trace(arguments))
+        code = 2
     except Exception:  # noqa: BLE001  a bug must not look like "findings found" (1)
-        _report_bug(is_asked="--traceback" in (sys.argv if arguments is None else arguments))
+        _report_bug(is_asked=_asks_for_trace(arguments))
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """What is written to a stream that the caller closed goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _had_enough() -> int:
+    """Nobody reads the rest: let nothing that is still buffered fail at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.close(nowhere)
+    return 141
+
+
+def _asks_for_trace(arguments: Sequence[str] | None) -> bool:
+    return "--traceback" in (sys.argv if arguments is None else arguments)
 
 
 def _report_bug(*, is_asked: bool) -> None:

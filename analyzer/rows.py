@@ -55,6 +55,11 @@ class Snapshots:
 
     ``scope`` is ``all`` or the accounts, comma-separated; ``positions_from`` is ``logs``, ``state``
     or ``both``; ``complete`` is false while anything of the scope is missing.
+
+    A snapshot of some accounts never hides one of all. At the same block the two are one, of both
+    scopes. At a later block it answers for its own accounts and the full one for all others:
+    ``current_scopes`` names the block that answers for each account, and ``current_snapshots``
+    shows every snapshot that answers for one. At an earlier block it is not shown.
     """
 
     KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number")

@@ -9,16 +9,19 @@ from analyzer.store import event_tables
 
 RAW_TABLES = ("raw_logs",)
 STATE = """
-select c.kind, c.address, c.data, c.sender, r.data, r.error, s.deployment, s.block_number
-from raw_snapshots as s, unnest(s.call_ids) as wanted(call_id)
+with answered as (
+    select s.deployment, s.block_number, read.call_id, arg_max(read.result_id, read.sequence) as id
+    from raw_snapshots as s, unnest(s.call_ids) as wanted(call_id)
+    inner join raw_reads as read
+        on read.call_id = wanted.call_id and read.sequence <= s.sequence
+    group by s.deployment, s.block_number, s.sequence, read.call_id
+)
+select c.kind, c.address, c.data, c.sender, r.data, r.error, a.deployment, a.block_number
+from answered as a
 inner join raw_calls as c using (call_id)
-inner join raw_reads as read
-    on read.call_id = wanted.call_id and read.sequence <= s.sequence
-inner join raw_results as r using (result_id)
-qualify row_number() over (
-    partition by s.sequence, wanted.call_id order by read.sequence desc
-) = 1
+inner join raw_results as r on r.result_id = a.id
 """
+"""What every stored snapshot read: an interned result that none of them rests on is not listed."""
 
 
 def contents(path: Path, *, raw: bool = True) -> dict[str, list]:

@@ -1,8 +1,10 @@
 """The command group: commands are imported when they are called, so that --help is instant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -19,9 +21,33 @@ COMMANDS: Final = {
     "doctor": "Check the installation, the configuration, the node and the database.",
 }
 
+PREFIX: Final = "PERPSCOPE"
+OWN_MEANING: Final = ("block", "format")
+"""Options whose values differ from command to command."""
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the output has closed it. Click ends with 1 here, which says "findings"."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands live in modules of the same name."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the command line, which may print a help text."""
+        with _noticing_a_closed_pipe():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _noticing_a_closed_pipe():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The commands, in the order in which a newcomer meets them."""
@@ -35,6 +61,7 @@ class LazyGroup(click.Group):
             return click.Command(cmd_name)
         command = getattr(import_module(f"analyzer.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
+        read_environment(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -55,15 +82,38 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
+@contextmanager
+def _noticing_a_closed_pipe() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+
+
+def read_environment(command: click.Command) -> None:
+    """Let ``PERPSCOPE_TIMEOUT`` speak for the ``--timeout`` of every command that has one.
+
+    For an option whose values differ from command to command, ``PERPSCOPE_EXPLAIN_FORMAT`` does.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None and option.expose_value:
+            words = [max(option.opts, key=len).removeprefix("--")]
+            if words[0] in OWN_MEANING and command.name:
+                words.insert(0, command.name)
+            option.envvar = "_".join([PREFIX, *words]).replace("-", "_").upper()
+
+
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
 )
 @click.version_option(__version__, "-V", "--version", prog_name="perpscope")
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    envvar="PERPSCOPE_CONFIG",
     help="Configuration file [default: ./perpscope.toml, else the one in the config folder].",
 )
 @click.option("--traceback", is_flag=True, help="On an unexpected error, print the whole trace.")
@@ -93,3 +143,6 @@ def cli(
     settings = load_config(config)
     ctx.default_map = settings.default_map(list(COMMANDS))
     ctx.obj = settings.with_talk(-1 if quiet else verbose)
+
+
+read_environment(cli)

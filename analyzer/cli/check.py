@@ -7,18 +7,14 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config, Ignored
 from analyzer.cli.options import (
     SEVERITIES,
-    block_option,
-    db_option,
     output_options,
     queries_option,
-    scope_options,
 )
 from analyzer.cli.output import emit
-from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
+from analyzer.cli.querying import asked_params, choose, open_asked, query_options, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.findings import Filters, Finding, Result, at_least, load
 from analyzer.findings.history import compare, record
@@ -27,9 +23,7 @@ from analyzer.store.database import open_for_writing, transaction
 
 @click.command()
 @click.argument("finding", nargs=-1)
-@db_option
-@scope_options
-@block_option
+@query_options
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
@@ -55,11 +49,7 @@ def check(
     config: Config,
     finding: Sequence[str],
     db: Path,
-    account: Sequence[str],
-    protocol: Sequence[str],
-    deployment: Sequence[str],
-    chain: int | None,
-    mainnet_rpc_url: str | None,
+    filters: Filters,
     block: int | None,
     fail_on: str,
     exit_zero: bool,
@@ -86,14 +76,7 @@ def check(
             chosen.append(known["stale_data"])
         param = [*param, f"max_age={max_age}"]
     asked = asked_params(param, known.values())
-    filters = Filters(
-        account=resolve_accounts(account, mainnet_rpc_url),
-        protocol=tuple(protocol),
-        deployment=tuple(deployment),
-        chain_id=() if chain is None else (chain,),
-    )
-    with open_as_of(db, block) as connection:
-        say_where(connection, filters, config.talk)
+    with open_asked(db, block, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
         compared, resolved = compare(connection, results, filters)
     if block is None:
@@ -109,10 +92,16 @@ def check(
 
 
 def _remember(db: Path, found: Sequence[Finding], resolved: Sequence[Finding]) -> None:
-    """Keep the findings for the next run's comparison: a short write of its own."""
+    """Keep the findings for the next run's comparison: a short write of its own.
+
+    A database that cannot be written still has findings; that they are not kept is said.
+    """
     if found or resolved:
-        with open_for_writing(db) as connection, transaction(connection):
-            record(connection, [*found, *resolved])
+        try:
+            with open_for_writing(db) as connection, transaction(connection):
+                record(connection, [*found, *resolved])
+        except AnalyzerError as error:
+            click.echo(f"the next run will call these findings new again: {error}", err=True)
 
 
 def _ignored(named: Sequence[str], configured: Sequence[Ignored]) -> set[str]:

@@ -28,6 +28,9 @@ OPTION_KEYS: Final = {
 
 TABLES: Final = ("deployment", "ignore")
 REPEATABLE: Final = ("rpc_url", "protocols", "deployments", "accounts", "queries")
+NUMBERS: Final = ("chain", "max_age")
+ONE_COMMAND: Final = {"block": "index"}
+"""Options that mean something else in other commands: there ``--block`` looks back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,15 @@ class Config:
     talk: int = 0
 
     def default_map(self, commands: Sequence[str]) -> dict[str, Any]:
-        """The file's options as click's defaults, for every command alike."""
-        return {command: dict(self.options) for command in commands}
+        """The file's options as click's defaults, for every command in which they mean the same."""
+        return {
+            command: {
+                name: value
+                for name, value in self.options.items()
+                if ONE_COMMAND.get(name, command) == command
+            }
+            for command in commands
+        }
 
     def with_talk(self, talk: int) -> "Config":
         """The same with how much is to be said on stderr."""
@@ -87,11 +97,14 @@ def _config(path: Path, document: Mapping[str, Any]) -> Config:
     tables = document.get("deployment", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise AnalyzerError(f"`deployment` in {path.name} must be [[deployment]] tables")
+    ignored = document.get("ignore", [])
+    if not isinstance(ignored, list):
+        raise AnalyzerError(f"`ignore` in {path.name} must be [[ignore]] tables")
     return Config(
         path=path,
         options=options,
         deployment_tables=tables,
-        ignored=[_ignored(path, table) for table in document.get("ignore", [])],
+        ignored=[_ignored(path, table) for table in ignored],
     )
 
 
@@ -101,9 +114,20 @@ def _option(path: Path, key: str, value: Any) -> Any:
             raise AnalyzerError(f"`params` in {path.name} must be a table of name = value")
         return [f"{name}={one}" for name, one in value.items()]
     if key in REPEATABLE:
-        return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+        return [_text(path, key, one) for one in (value if isinstance(value, list) else [value])]
     if isinstance(value, dict | list):
         raise AnalyzerError(f"`{key}` in {path.name} takes one value")
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if key in NUMBERS and not is_whole:
+        raise AnalyzerError(f"`{key}` in {path.name} takes a whole number")
+    if key in NUMBERS or (key == "block" and is_whole):
+        return value
+    return _text(path, key, value)
+
+
+def _text(path: Path, key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise AnalyzerError(f"`{key}` in {path.name} takes text: write it in quotes")
     return value
 
 

@@ -83,7 +83,12 @@ def _first(result: Result) -> Result:
     """As much of a result as a first look takes in."""
     if len(result.rows) <= SHOWN:
         return result
-    return replace(result, rows=result.rows[:SHOWN], findings=result.findings[:SHOWN], is_cut=True)
+    return replace(
+        result,
+        rows=result.rows[:SHOWN],
+        findings=result.findings[:SHOWN],
+        total=len(result.rows),
+    )
 
 
 def _index(config: Config, recording: Path, db: Path) -> None:

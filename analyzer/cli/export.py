@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config
-from analyzer.cli.options import block_option, db_option, queries_option, scope_options
-from analyzer.cli.querying import Asked, asked_params, open_as_of, run_all, say_where
+from analyzer.cli.options import queries_option
+from analyzer.cli.querying import Asked, asked_params, open_asked, query_options, run_all
 from analyzer.exports import write
 from analyzer.findings import Filters, Query, load
 
@@ -37,9 +36,7 @@ SUFFIXES = {"markdown": "md"}
     show_default=True,
     help="Repeatable.",
 )
-@db_option
-@scope_options
-@block_option
+@query_options
 @click.option(
     "--param", multiple=True, metavar="NAME=VALUE", help="A query's parameter. Repeatable."
 )
@@ -51,11 +48,7 @@ def export(
     output_dir: Path,
     formats: Sequence[str],
     db: Path,
-    account: Sequence[str],
-    protocol: Sequence[str],
-    deployment: Sequence[str],
-    chain: int | None,
-    mainnet_rpc_url: str | None,
+    filters: Filters,
     block: int | None,
     param: Sequence[str],
     queries: Sequence[Path],
@@ -74,12 +67,6 @@ def export(
 
         unknown = next(one for one in name if one not in known)
         raise click.UsageError(f"there is no query {unknown!r}: {nearest(unknown, known)}")
-    filters = Filters(
-        account=resolve_accounts(account, mainnet_rpc_url),
-        protocol=tuple(protocol),
-        deployment=tuple(deployment),
-        chain_id=() if chain is None else (chain,),
-    )
     asked = asked_params(param, known.values())
     written = export_all(db, output_dir, chosen, asked, filters, formats, block, config.talk)
     if config.talk >= 0:
@@ -99,8 +86,7 @@ def export_all(
     now: datetime | None = None,
 ) -> list[Path]:
     """One file for each query and format; a query without rows gives a file without rows."""
-    with open_as_of(db, block) as connection:
-        say_where(connection, filters, talk)
+    with open_asked(db, block, filters, talk) as connection:
         results = run_all(connection, queries, asked, filters, now)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -104,6 +104,10 @@ def index(
             rebuilt = rebuild(db, progress)
         _say(config, f"rebuilt {len(rebuilt)} deployments in {db}")
         return 0
+    if from_block is not None and to_block is not None and from_block > to_block:
+        raise AnalyzerError(
+            f"--from-block {from_block} is above --to-block {to_block}: there is no block between"
+        )
     opened = connect(
         rpc_url,
         chain,

@@ -18,7 +18,6 @@ db_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     default="perpscope.duckdb",
     show_default=True,
-    envvar="PERPSCOPE_DB",
     help="The database file.",
 )
 
@@ -91,7 +90,6 @@ def node_options(command: Command) -> Command:
 mainnet_option = click.option(
     "--mainnet-rpc-url",
     metavar="URL",
-    envvar="PERPSCOPE_MAINNET_RPC_URL",
     help="An Ethereum mainnet node, to resolve ENS names.",
 )
 
@@ -104,7 +102,6 @@ def scope_options(command: Command) -> Command:
                 "--account",
                 multiple=True,
                 metavar="ADDRESS|ENS|FILE|-",
-                envvar="PERPSCOPE_ACCOUNT",
                 help="An account, a file with one on each line, or - for stdin. Repeatable.",
             ),
             click.option("--protocol", multiple=True, metavar="NAME", help="Repeatable."),
@@ -133,6 +130,7 @@ def output_options(formats: tuple[str, ...] = FORMATS) -> Callable[[Command], Co
                 "--format",
                 "format_name",
                 type=click.Choice(formats),
+                envvar="PERPSCOPE_FORMAT",
                 help="Default: table on a terminal, jsonl in a pipe.",
             ),
         ):

@@ -1,20 +1,28 @@
 """What `check`, `show` and `export` share: which queries, with which parameters and filters."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from textwrap import wrap
+from typing import Any, Final
 
 import click
 from duckdb import DuckDBPyConnection
 
+from analyzer.cli.accounts import resolve_accounts
+from analyzer.cli.options import block_option, db_option, scope_options
 from analyzer.errors import AnalyzerError
 from analyzer.findings import Filters, Query, Result, run
 from analyzer.indexer.deployments import nearest
 from analyzer.store import derived
 from analyzer.store.database import open_for_reading
-from analyzer.store.schema import create_views
+from analyzer.store.views import create_views
+
+WIDTH: Final = 100
+Command = Callable[..., int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,30 @@ class Asked:
             if name.startswith(prefix)
         }
         return general | special
+
+
+def query_options(command: Command) -> Command:
+    """What narrows and tunes queries, folded: the command takes ``filters`` and ``block``."""
+
+    @wraps(command)
+    def with_filters(
+        *arguments: Any,
+        account: Sequence[str],
+        protocol: Sequence[str],
+        deployment: Sequence[str],
+        chain: int | None,
+        mainnet_rpc_url: str | None,
+        **options: Any,
+    ) -> int:
+        filters = Filters(
+            account=resolve_accounts(account, mainnet_rpc_url),
+            protocol=tuple(protocol),
+            deployment=tuple(deployment),
+            chain_id=() if chain is None else (chain,),
+        )
+        return command(*arguments, filters=filters, **options)
+
+    return db_option(scope_options(block_option(with_filters)))
 
 
 def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
@@ -77,6 +109,65 @@ def open_as_of(db: Path, block: int | None) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
+@contextmanager
+def open_asked(
+    db: Path, block: int | None, filters: Filters, talk: int
+) -> Iterator[DuckDBPyConnection]:
+    """The database as of a block and for some accounts; stderr says which blocks answer.
+
+    Raises ``AnalyzerError`` where none does, or where an account was never read: that nothing is
+    found must not look as if nothing were there.
+    """
+    with open_as_of(db, block) as connection:
+        if not _shown(connection, filters):
+            raise AnalyzerError(
+                "no complete snapshot of these deployments is in the database: check the filters, "
+                "or run `perpscope index`"
+            )
+        if filters.account:
+            create_views(connection, block, filters.account)
+        shown = _shown(connection, filters)
+        scopes = [snapshot.scope.split(",") for snapshot in shown]
+        for account in filters.account:
+            if not any(scope == ["all"] or account in scope for scope in scopes):
+                raise AnalyzerError(
+                    f"{account} was not read: the stored snapshots cover other accounts only, run "
+                    f"`perpscope index --account {account}`"
+                )
+        if talk >= 0:
+            _say_where(shown)
+        yield connection
+
+
+def _shown(connection: DuckDBPyConnection, filters: Filters) -> list[derived.SnapshotAt]:
+    places = replace(filters, account=())
+    return [
+        snapshot
+        for snapshot in derived.snapshots(connection)
+        if places.cover(
+            {
+                "protocol": snapshot.protocol,
+                "deployment": snapshot.deployment,
+                "chain_id": snapshot.chain_id,
+            }
+        )
+    ]
+
+
+def _say_where(shown: Sequence[derived.SnapshotAt]) -> None:
+    """Which blocks answer, on stderr: no number without its block."""
+    for snapshot in shown:
+        time = datetime.fromtimestamp(snapshot.block_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        accounts = snapshot.scope.count(",") + 1
+        scope = "all accounts" if snapshot.scope == "all" else f"{accounts} account(s)"
+        line = (
+            f"{snapshot.protocol} {snapshot.deployment}: block {snapshot.block_number:,} of chain "
+            f"{snapshot.chain_id}, {time}, {scope}, prices: {snapshot.price_basis}"
+        )
+        for part in wrap(line, WIDTH, subsequent_indent="  "):
+            click.echo(part, err=True)
+
+
 def run_all(
     connection: DuckDBPyConnection,
     queries: Sequence[Query],
@@ -90,47 +181,6 @@ def run_all(
         run(connection, query, asked.of(query), _fitting(filters, query, queries), now=moment)
         for query in queries
     ]
-
-
-def say_where(connection: DuckDBPyConnection, filters: Filters, talk: int) -> None:
-    """Which blocks answer, on stderr: no number without its block.
-
-    Raises ``AnalyzerError`` where none does, or where an account was never read: that nothing is
-    found must not look as if nothing were there.
-    """
-    places = replace(filters, account=())
-    shown = [
-        snapshot
-        for snapshot in derived.snapshots(connection)
-        if places.cover(
-            {
-                "protocol": snapshot.protocol,
-                "deployment": snapshot.deployment,
-                "chain_id": snapshot.chain_id,
-            }
-        )
-    ]
-    if not shown:
-        raise AnalyzerError(
-            "no complete snapshot of these deployments is in the database: check the filters, or "
-            "run `perpscope index`"
-        )
-    scopes = [snapshot.scope.split(",") for snapshot in shown]
-    for account in filters.account:
-        if not any(scope == ["all"] or account in scope for scope in scopes):
-            raise AnalyzerError(
-                f"{account} was not read: the newest snapshot covers other accounts only, run "
-                f"`perpscope index --account {account}`"
-            )
-    for snapshot in shown if talk >= 0 else ():
-        time = datetime.fromtimestamp(snapshot.block_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        accounts = snapshot.scope.count(",") + 1
-        scope = "all accounts" if snapshot.scope == "all" else f"{accounts} account(s)"
-        click.echo(
-            f"{snapshot.protocol} {snapshot.deployment}: block {snapshot.block_number:,} of chain "
-            f"{snapshot.chain_id}, {time}, {scope}, prices: {snapshot.price_basis}",
-            err=True,
-        )
 
 
 def _fitting(filters: Filters, query: Query, queries: Sequence[Query]) -> Filters:

@@ -5,25 +5,19 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config
 from analyzer.cli.options import (
-    block_option,
-    db_option,
     output_options,
     queries_option,
-    scope_options,
 )
 from analyzer.cli.output import emit
-from analyzer.cli.querying import asked_params, choose, open_as_of, run_all, say_where
+from analyzer.cli.querying import asked_params, choose, open_asked, query_options, run_all
 from analyzer.findings import Filters, load
 
 
 @click.command()
 @click.argument("report", required=False)
-@db_option
-@scope_options
-@block_option
+@query_options
 @click.option(
     "--param", multiple=True, metavar="NAME=VALUE", help="A query's parameter. Repeatable."
 )
@@ -34,11 +28,7 @@ def show(
     config: Config,
     report: str | None,
     db: Path,
-    account: Sequence[str],
-    protocol: Sequence[str],
-    deployment: Sequence[str],
-    chain: int | None,
-    mainnet_rpc_url: str | None,
+    filters: Filters,
     block: int | None,
     param: Sequence[str],
     queries: Sequence[Path],
@@ -60,14 +50,7 @@ def show(
         return 0
     chosen = choose([report], known, findings=False)
     asked = asked_params(param, known.values())
-    filters = Filters(
-        account=resolve_accounts(account, mainnet_rpc_url),
-        protocol=tuple(protocol),
-        deployment=tuple(deployment),
-        chain_id=() if chain is None else (chain,),
-    )
-    with open_as_of(db, block) as connection:
-        say_where(connection, filters, config.talk)
+    with open_asked(db, block, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
     emit(results, format_name, output)
     return 0

@@ -9,6 +9,7 @@ import click
 from analyzer.cli.config import Config
 from analyzer.cli.connect import connect, settings_of
 from analyzer.cli.options import block_option, db_option, node_options
+from analyzer.errors import AnalyzerError
 from analyzer.indexer.verify import Verified, verify_database, verify_vectors
 
 SHOWN_DIFFERENCES = 20
@@ -56,19 +57,25 @@ def verify(
     """
     if more and not vectors:
         raise click.UsageError("files of recorded answers are named with --vectors")
+    errors: Sequence[AnalyzerError] = ()
     if vectors:
-        verified = verify_vectors([*vectors, *more])
+        verified, errors = verify_vectors([*vectors, *more])
     else:
         opened = connect(rpc_url, chain, settings_of(node), talk=config.talk)
         try:
             verified = verify_database(opened, db, protocol, deployment, block)
         finally:
             opened.close()
+    if errors and not verified:
+        raise AnalyzerError("; ".join(map(str, errors)))
     if format_name == "json":
         click.echo(json.dumps([one.report() for one in verified], indent=2))
     else:
         _table(verified)
-    return _exit_code(verified)
+    for error in errors:
+        click.echo(f"error: {error}", err=True)
+    code = _exit_code(verified)
+    return code or (2 if errors else 0)
 
 
 def _table(verified: Sequence[Verified]) -> None:
@@ -88,7 +95,8 @@ def _exit_code(verified: Sequence[Verified]) -> int:
     tallies = [one.comparison for one in verified]
     incomplete = not any(tally.verdicts + tally.values + tally.flips for tally in tallies)
     if incomplete:
-        click.echo("error: nothing was compared: run `perpscope index` first", err=True)
+        cure = "check the files" if any(one.file for one in verified) else "run `perpscope index`"
+        click.echo(f"error: nothing was compared: {cure} first", err=True)
     for one in verified:
         found = one.comparison
         name = one.file or f"{one.protocol} {one.deployment}"

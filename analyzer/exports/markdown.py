@@ -41,7 +41,7 @@ def _section(result: Result) -> list[str]:
     severity = f" ({query.severity})" if query.severity else ""
     lines = [f"## {query.title}{severity}", "", query.summary, "", *_table(columns, rows)]
     if result.is_cut:
-        lines += ["", "There are more rows than these."]
+        lines += ["", f"These are {result.count} rows."]
     if query.is_finding:
         lines += ["", f"What to do: {query.advice}"]
     return lines

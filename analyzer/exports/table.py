@@ -64,7 +64,7 @@ def lines(results: Sequence[Result], resolved: Sequence[Finding], limit: int) ->
 def _section(result: Result, limit: int) -> Iterator[Line]:
     query = result.query
     severity = f"{query.severity.upper()}{GAP}" if query.severity else ""
-    title = f"{query.title}: {len(result.rows):,}{' and more' if result.is_cut else ''}"
+    title = f"{query.title}: {result.count}"
     yield [
         (severity, STYLES.get(query.severity or "", "")),
         (cut(title, limit - len(severity)), BOLD),

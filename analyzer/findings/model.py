@@ -108,16 +108,27 @@ class Finding:
 class Result:
     """A query's answer, exact; ``findings`` stand parallel to ``rows``, empty for a report.
 
-    ``is_cut`` says that there are more rows than the limit of the run let through. ``params`` are
-    those that differ from their defaults, as text.
+    ``total`` counts the rows that there are, where a limit let fewer through. ``params`` are those
+    that differ from their defaults, as text.
     """
 
     query: Query
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...] = ()
-    is_cut: bool = False
+    total: int | None = None
     params: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more rows than these."""
+        return self.total is not None
+
+    @property
+    def count(self) -> str:
+        """How many rows there are, for people."""
+        shown = f"{len(self.rows):,}"
+        return shown if self.total is None else f"{shown} of {self.total:,}"
 
 
 def at_least(severity: str, threshold: str) -> bool:

@@ -47,13 +47,17 @@ def run(
         answer = connection.execute(head, values)
         columns = tuple(Column(name, str(kind)) for name, kind, *_ in answer.description)
         rows: list[Row] = answer.fetchall()
+        total = None
+        if limit is not None and len(rows) > limit:
+            counted = connection.execute(f"select count(*) from (\n{sql}\n)", values)  # noqa: S608
+            ((total,),) = counted.fetchall()
     except duckdb.Error as error:
         raise AnalyzerError(f"{query.path} cannot be run: {_one_line(error)}") from error
     _check_columns(query, columns)
     kept = tuple(rows if limit is None else rows[:limit])
     special = _not_default(query, values)
     findings = identify(query, kept, special) if query.is_finding else ()
-    return Result(query, columns, kept, findings, is_cut=len(kept) < len(rows), params=special)
+    return Result(query, columns, kept, findings, total, special)
 
 
 def resolve(

@@ -18,21 +18,23 @@ class Covered:
 
 
 def coverage(path: Path) -> list[Covered]:
-    """A line for each deployment: its newest snapshot and the blocks whose logs are complete."""
+    """A line for each deployment: which snapshots answer, and the blocks with complete logs."""
     with open_for_reading(path) as connection:
-        newest = {(s.chain_id, s.protocol, s.deployment): s for s in derived.snapshots(connection)}
+        found = derived.snapshots(connection)
         lines: list[Covered] = []
         for deployment in remembered(connection):
-            snapshot = newest.get((deployment.chain_id, deployment.protocol, deployment.name))
+            at = (deployment.chain_id, deployment.protocol, deployment.name)
+            snapshots = [s for s in found if (s.chain_id, s.protocol, s.deployment) == at]
             filters = protocols()[deployment.protocol].log_filters(deployment)
             ranges = [
                 f"{start:,} to {end:,}"
                 for _, start, end in raw_logs.streams(connection, deployment, filters)
             ]
             state = (
-                f"newest snapshot at block {snapshot.block_number:,} (scope {snapshot.scope})"
-                if snapshot
-                else "no complete snapshot"
+                "; ".join(
+                    f"snapshot at block {s.block_number:,} (scope {s.scope})" for s in snapshots
+                )
+                or "no complete snapshot"
             )
             logs = f"logs of blocks {', '.join(ranges)}" if ranges else "no logs"
             lines.append(Covered(f"{deployment.protocol} {deployment.name}", f"{state}, {logs}"))

@@ -19,13 +19,17 @@ def known_deployments() -> list[Deployment]:
     ]
 
 
-def deployment_of(table: Mapping[str, Any], where: str) -> Deployment:
-    """A ``[[deployment]]`` table of a config file or a recorded chain, checked key by key."""
-    refuse_unknown(table, KEYS, where)
+def deployment_of(table: Mapping[str, Any], where: str, *, for_people: bool = False) -> Deployment:
+    """A ``[[deployment]]`` table of a config file or a recorded chain, checked key by key.
+
+    ``for_people`` says that keys which mean nothing are notes for people, not typing mistakes.
+    """
+    if not for_people:
+        refuse_unknown(table, KEYS, where)
     for key in ("protocol", "name", "chain_id", "contracts"):
         if key not in table:
             raise AnalyzerError(f"{where} lacks `{key}`: add it to the [[deployment]]")
-    protocol = protocol_of(table["protocol"], where)
+    protocol = protocol_of(_name(table, "protocol", where), where)
     contracts = table["contracts"]
     options = table.get("options", {})
     for key, value in (("contracts", contracts), ("options", options)):
@@ -37,16 +41,10 @@ def deployment_of(table: Mapping[str, Any], where: str) -> Deployment:
     for role in protocol.contracts:
         if role not in contracts:
             raise AnalyzerError(f"`contracts` in {where} lacks `{role}`: {protocol.name} needs it")
-    refuse_unknown(options, tuple(protocol.options), f"`options` in {where}")
-    for name, value in options.items():
-        allowed = protocol.options[name]
-        if allowed and value not in allowed:
-            raise AnalyzerError(
-                f"option `{name}` in {where} is {value!r}: it can be {', '.join(allowed)}"
-            )
+    _check_options(protocol, options, where)
     return Deployment(
         protocol=protocol.name,
-        name=str(table["name"]),
+        name=_name(table, "name", where),
         chain_id=whole_number(table["chain_id"], f"`chain_id` in {where}"),
         start_block=whole_number(table.get("start_block", 0), f"`start_block` in {where}"),
         contracts={role: parse_address(str(address)) for role, address in contracts.items()},
@@ -73,7 +71,9 @@ def select(
     """The deployments of one run: those that are named, else the user's own and the official ones.
 
     ``own`` are the user's and a recorded chain's; they stand in for known ones of the same name.
+    Raises ``AnalyzerError`` where two of them have one name and differ.
     """
+    own = _distinct(own)
     replaced = {(d.protocol, d.name, d.chain_id) for d in own}
     everything = [
         *own,
@@ -105,6 +105,35 @@ def select(
             "--deployment, or describe one as [[deployment]] in perpscope.toml"
         )
     return chosen
+
+
+def _name(table: Mapping[str, Any], key: str, where: str) -> str:
+    name = table[key]
+    if not isinstance(name, str) or not name:
+        raise AnalyzerError(f"`{key}` in {where} is {name!r}: it takes a name in quotes")
+    return name
+
+
+def _check_options(protocol: Protocol, options: Mapping[str, Any], where: str) -> None:
+    refuse_unknown(options, tuple(protocol.options), f"`options` in {where}")
+    for name, value in options.items():
+        allowed = protocol.options[name]
+        if allowed and value not in allowed:
+            raise AnalyzerError(
+                f"option `{name}` in {where} is {value!r}: it can be {', '.join(allowed)}"
+            )
+
+
+def _distinct(own: Sequence[Deployment]) -> list[Deployment]:
+    """Each deployment once: under one name only one can be indexed."""
+    found: dict[tuple[str, str, int], Deployment] = {}
+    for one in own:
+        if found.setdefault((one.protocol, one.name, one.chain_id), one) != one:
+            raise AnalyzerError(
+                f"two different deployments of {one.protocol} on chain {one.chain_id} are named "
+                f"{one.name!r} (in the configuration or the recorded chain): rename one of them"
+            )
+    return list(found.values())
 
 
 def refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:

@@ -129,8 +129,12 @@ def _index_one(
     snapshot = take(deployment, probe, raw, history.state if history else recent, transcript)
     _refuse_unused_prices(deployment, plan, snapshot)
     with transaction(connection):
-        raw_state.store_snapshot(connection, deployment, raw, transcript.answers)
-        derived.put_snapshot(connection, deployment, head.number, rows_of(deployment, snapshot))
+        rows = rows_of(deployment, snapshot)
+        effect = derived.put_snapshot(connection, deployment, head.number, rows)
+        if effect != "adds nothing":
+            raw_state.store_snapshot(
+                connection, deployment, raw, transcript.answers, joins=effect == "joins"
+            )
     counts = snapshot.counts()
     return Outcome(
         deployment,

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
@@ -16,7 +17,17 @@ from analyzer.reads import drive
 from analyzer.store import derived
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
-from analyzer.store.schema import create_views
+from analyzer.store.views import create_views
+
+ODD_VALUES: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What comes of values that are not what a file of that kind holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +105,16 @@ def verify_database(
     return verified
 
 
-def verify_vectors(paths: Sequence[Path]) -> list[Verified]:
-    """Files of recorded contract answers; each names its protocol."""
-    return [_verify_file(path) for path in paths]
+def verify_vectors(paths: Sequence[Path]) -> tuple[list[Verified], list[AnalyzerError]]:
+    """Files of recorded contract answers, each naming its protocol, and why some were not read."""
+    verified: list[Verified] = []
+    errors: list[AnalyzerError] = []
+    for path in paths:
+        try:
+            verified.append(_verify_file(path))
+        except AnalyzerError as error:
+            errors.append(error)
+    return verified, errors
 
 
 def _verify_file(path: Path) -> Verified:
@@ -104,19 +122,22 @@ def _verify_file(path: Path) -> Verified:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as file:
             document = json.load(file)
-        name = str(document["protocol"])
+        name = document["protocol"]
     except FileNotFoundError as error:
         raise AnalyzerError(f"there is no vectors file at {path}: check the path") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, *ODD_VALUES) as error:
         raise AnalyzerError(
             f"{path.name} cannot be read as vectors ({error!r}): it must be JSON that names its "
             "`protocol`"
         ) from error
-    protocol = protocol_of(name, path.name)
+    protocol = protocol_of(str(name), path.name)
     try:
         comparison = protocol.verify_vectors(document)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except ODD_VALUES as error:
         raise AnalyzerError(
-            f"{path.name} is not a vectors file that {name} can read ({error!r})"
+            f"{path.name} is not a vectors file that {name} can read ({error!r}): check that it "
+            "is whole"
         ) from error
-    return Verified(name, comparison, file=path.name)
+    except AnalyzerError as error:
+        raise AnalyzerError(f"{path.name}: {error}") from error
+    return Verified(protocol.name, comparison, file=path.name)

@@ -8,8 +8,8 @@ from typing import Any, Final
 from duckdb import DuckDBPyConnection
 
 from analyzer.protocol import Deployment, StoredAccount, StoredPosition
-from analyzer.rows import Deployments, Row, Tokens
-from analyzer.store import exact_json
+from analyzer.rows import Deployments, Row, Snapshots, Tokens
+from analyzer.store import exact_json, merging
 from analyzer.store.schema import EVENT_TABLES, SNAPSHOT_TABLES
 from analyzer.store.writing import write
 
@@ -51,11 +51,19 @@ def put_events(
 
 def put_snapshot(
     connection: DuckDBPyConnection, deployment: Deployment, block: int, rows: Sequence[Row]
-) -> None:
-    """Put a snapshot's rows in place of an earlier snapshot of the same block."""
-    forget_snapshot(connection, deployment, block)
+) -> merging.Effect:
+    """Store a snapshot's rows, beside an earlier snapshot of the same block or in its place."""
+    (snapshot,) = [row for row in rows if isinstance(row, Snapshots)]
+    effect = merging.effect_of(connection, snapshot)
+    if effect == "adds nothing":
+        return effect
     _forget_entities(connection, rows)
-    write(connection, rows)
+    if effect == "joins":
+        merging.join(connection, snapshot, rows)
+    else:
+        forget_snapshot(connection, deployment, block)
+        write(connection, rows)
+    return effect
 
 
 def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
@@ -109,22 +117,22 @@ def state_before(
 
 
 def snapshots(connection: DuckDBPyConnection) -> list[SnapshotAt]:
-    """Each deployment's newest complete snapshot, as the ``current_`` views see it."""
+    """The snapshots that the ``current_`` views show, several of a deployment where they do."""
     rows = connection.execute(
         "select chain_id, protocol, deployment, block_number, block_hash,"
         " epoch(block_time)::bigint, scope, price_basis, complete from current_snapshots"
-        " order by chain_id, protocol, deployment"
+        " order by chain_id, protocol, deployment, block_number"
     ).fetchall()
     return [SnapshotAt(*row) for row in rows]
 
 
 def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[StoredAccount]:
-    """The margin accounts of a snapshot with their positions, exact integers included."""
+    """The margin accounts for which a snapshot is the newest, with positions and exact integers."""
     at = [snapshot.chain_id, snapshot.protocol, snapshot.deployment, snapshot.block_number]
     positions: dict[str, list[StoredPosition]] = defaultdict(list)
     for *names, inputs, outputs in connection.execute(
         "select position_id, margin_id, account, market, side, collateral_token, inputs, outputs"
-        f" from positions where {MINE} and block_number = ? order by position_id",
+        f" from current_positions where {MINE} and block_number = ? order by position_id",
         at,
     ).fetchall():
         position_id, margin_id, account, market, side, collateral_token = names
@@ -154,7 +162,7 @@ def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[Store
         for margin_id, account, state_now, state_stored, reason, inputs, outputs in (
             connection.execute(
                 "select margin_id, account, state, state_stored, reason, inputs, outputs"
-                f" from margin_accounts where {MINE} and block_number = ?"
+                f" from current_margin_accounts where {MINE} and block_number = ?"
                 " order by margin_id",
                 at,
             ).fetchall()

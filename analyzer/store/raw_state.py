@@ -60,8 +60,14 @@ def store_snapshot(
     deployment: Deployment,
     snapshot: RawSnapshot,
     answers: dict[Request, Answer],
+    *,
+    joins: bool = False,
 ) -> None:
-    """Store what a snapshot read; call it inside the step's transaction."""
+    """Store what a snapshot read; call it inside the step's transaction.
+
+    It takes the place of those of the same block, or of one that was asked the same if it joins
+    them.
+    """
     call_ids = _intern_calls(connection, snapshot.chain_id, answers)
     results = _intern_results(connection, answers.values())
     before = _newest(connection, list(call_ids.values()), snapshot.sequence)
@@ -82,7 +88,10 @@ def store_snapshot(
                 }
             ),
         )
-    forget_snapshot(connection, deployment, snapshot.block.number)
+    if joins:
+        _forget_same(connection, snapshot)
+    else:
+        forget_snapshot(connection, deployment, snapshot.block.number)
     connection.execute(
         "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -94,10 +103,7 @@ def store_snapshot(
             snapshot.block.hash,
             snapshot.block.parent_hash,
             snapshot.block.time,
-            json.dumps(snapshot.accounts),
-            snapshot.source,
-            snapshot.with_logs,
-            json.dumps({asset: str(price) for asset, price in snapshot.prices.items()}),
+            *_asked(snapshot),
             sorted(call_ids.values()),
             None if snapshot.recent is None else exact_json.dump(snapshot.recent),
         ],
@@ -116,12 +122,35 @@ def next_sequence(connection: DuckDBPyConnection) -> int:
 
 
 def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
-    """Drop a snapshot. Its reads stay: later snapshots may rest on them."""
+    """Drop the snapshots of a block. Their reads stay: later snapshots may rest on them."""
     connection.execute(
         "delete from raw_snapshots"
         " where chain_id = ? and protocol = ? and deployment = ? and block_number = ?",
         [deployment.chain_id, deployment.protocol, deployment.name, block],
     )
+
+
+def _forget_same(connection: DuckDBPyConnection, snapshot: RawSnapshot) -> None:
+    connection.execute(
+        "delete from raw_snapshots"
+        " where chain_id = ? and protocol = ? and deployment = ? and block_number = ?"
+        " and accounts = ?::json and source = ? and with_logs = ? and prices = ?::json",
+        [
+            snapshot.chain_id,
+            snapshot.protocol,
+            snapshot.deployment,
+            snapshot.block.number,
+            *_asked(snapshot),
+        ],
+    )
+
+
+def _asked(snapshot: RawSnapshot) -> list[str | bool]:
+    """What a run wanted to know: accounts, source, with_logs and prices as they are stored."""
+    prices = {asset: str(price) for asset, price in snapshot.prices.items()}
+    return [
+        json.dumps(snapshot.accounts), snapshot.source, snapshot.with_logs, json.dumps(prices)
+    ]  # fmt: skip
 
 
 def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:

@@ -1,21 +1,11 @@
-"""The tables and views of a database file, derived from the row classes."""
+"""The tables of a database file, derived from the row classes."""
 
 from typing import Final
 
 from duckdb import DuckDBPyConnection
 
-from analyzer.rows import (
-    TABLES,
-    Balances,
-    DataQuality,
-    Funding,
-    MarginAccounts,
-    MarginLegs,
-    Markets,
-    Positions,
-    Prices,
-    columns,
-)
+from analyzer.rows import TABLES, columns
+from analyzer.store.views import create_views
 
 SCHEMA_VERSION: Final = 2
 STORAGE_VERSION: Final = "v1.2.0"
@@ -73,46 +63,6 @@ create or replace table replay_state (
 );
 """
 
-CURRENT: Final = """
-create or replace {temporary} view current_snapshots as
-select snapshots.*
-from snapshots
-where snapshots.complete
-qualify row_number() over (
-    partition by snapshots.chain_id, snapshots.protocol, snapshots.deployment
-    order by snapshots.block_number desc
-) = 1;
-"""
-
-VIEW: Final = """
-create or replace {temporary} view current_{table} as
-select rows.*
-from {table} as rows
-inner join current_snapshots as snapshot
-    on rows.chain_id = snapshot.chain_id
-    and rows.protocol = snapshot.protocol
-    and rows.deployment = snapshot.deployment
-    and {condition};
-"""
-
-AT_SNAPSHOT: Final = "rows.block_number = snapshot.block_number"
-READ_AT_SNAPSHOT: Final = f"{AT_SNAPSHOT} and rows.log_index = -1"
-UP_TO_SNAPSHOT: Final = (
-    "rows.block_number <= snapshot.block_number"
-    " and (rows.log_index >= 0 or rows.block_number = snapshot.block_number)"
-)
-
-CURRENT_VIEWS: Final = {
-    Markets: AT_SNAPSHOT,
-    Positions: AT_SNAPSHOT,
-    MarginAccounts: AT_SNAPSHOT,
-    MarginLegs: AT_SNAPSHOT,
-    Balances: AT_SNAPSHOT,
-    Prices: READ_AT_SNAPSHOT,
-    Funding: READ_AT_SNAPSHOT,
-    DataQuality: UP_TO_SNAPSHOT,
-}
-
 
 def create(connection: DuckDBPyConnection) -> None:
     """Create every table and view in an empty database."""
@@ -127,23 +77,3 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
         connection.execute(f"create or replace table {table} ({spread})")
     connection.execute(REPLAYS)
     create_views(connection)
-
-
-def create_views(connection: DuckDBPyConnection, block: int | None = None) -> None:
-    """The ``current_`` views; with a block, temporary ones as of that block shadow them.
-
-    Later snapshots are shadowed with them: as of a block, they have not been taken.
-    """
-    temporary = "" if block is None else "temporary"
-    if block is not None:
-        (catalog,) = connection.execute("select current_database()").fetchall()[0]
-        name = '"' + catalog.replace('"', '""') + '".main.snapshots'
-        connection.execute(
-            "create or replace temporary view snapshots as"
-            f" select * from {name} where block_number <= {int(block)}"
-        )
-    connection.execute(CURRENT.format(temporary=temporary))
-    for row_type, condition in CURRENT_VIEWS.items():
-        connection.execute(
-            VIEW.format(temporary=temporary, table=TABLES[row_type], condition=condition)
-        )

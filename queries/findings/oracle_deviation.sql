@@ -151,78 +151,6 @@ deviating as (
         kind = 'invalid'
         or (kind = 'spread' and measured_bps >= $spread_bps)
         or (kind = 'sources' and (measured_bps >= $deviation_bps or is_over_limit))
-),
-
-flagged_prices as (
-    select distinct
-        chain_id,
-        protocol,
-        deployment,
-        price_id,
-        token,
-        asset
-    from deviating
-),
-
-legs as (
-    select distinct
-        leg.chain_id,
-        leg.protocol,
-        leg.deployment,
-        leg.price_id,
-        leg.margin_id
-    from current_margin_legs as leg
-    inner join flagged_prices as price
-        on
-            leg.chain_id = price.chain_id
-            and leg.protocol = price.protocol
-            and leg.deployment = price.deployment
-            and leg.price_id = price.price_id
-),
-
-hanging as (
-    select
-        legs.chain_id,
-        legs.protocol,
-        legs.deployment,
-        legs.price_id,
-        held.size_usd
-    from legs
-    inner join current_positions as held
-        on
-            legs.chain_id = held.chain_id
-            and legs.protocol = held.protocol
-            and legs.deployment = held.deployment
-            and legs.margin_id = held.margin_id
-    where held.liquidation_kind <> 'unknown'
-    union all
-    select
-        price.chain_id,
-        price.protocol,
-        price.deployment,
-        price.price_id,
-        held.size_usd
-    from flagged_prices as price
-    inner join current_positions as held
-        on
-            price.chain_id = held.chain_id
-            and price.protocol = held.protocol
-            and price.deployment = held.deployment
-            and (price.token = held.market or price.asset = held.asset)
-    where held.liquidation_kind = 'unknown'
-),
-
-exposure as (
-    select
-        chain_id,
-        protocol,
-        deployment,
-        price_id,
-        count(*) as positions,
-        sum(size_usd) filter (where size_usd < 1000000000000) as positions_usd,
-        count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as positions_unsized
-    from hanging
-    group by chain_id, protocol, deployment, price_id
 )
 
 select
@@ -250,7 +178,7 @@ select
     coalesce(exposure.positions_unsized, 0) as positions_unsized,
     price.inputs
 from deviating as price
-left join exposure
+left join current_price_exposure as exposure
     on
         price.chain_id = exposure.chain_id
         and price.protocol = exposure.protocol

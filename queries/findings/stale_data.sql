@@ -15,7 +15,7 @@ now     = { type = "timestamp", default = "now", help = "The time of the run, in
 chain_id         = "Chain of the deployment."
 protocol         = "Protocol of the deployment."
 deployment       = "The deployment."
-block_number     = "Block of the newest complete snapshot; null if there is none."
+block_number     = "Block of the oldest snapshot that still answers for some account; null if there is none."
 problem          = "`no snapshot`, `incomplete` (the newest one) or `old`."
 block_time       = "Time of that block, in UTC."
 age_seconds      = "Seconds from that block to the time of the run."
@@ -36,13 +36,26 @@ with known_deployments as (
     from snapshots
 ),
 
-newest as (
+incomplete as (
     select
         chain_id,
         protocol,
         deployment,
         max(block_number) as block_number
     from snapshots
+    where not complete
+    group by chain_id, protocol, deployment
+),
+
+answering as (
+    select
+        chain_id,
+        protocol,
+        deployment,
+        min(block_number) as block_number,
+        min(block_time) as block_time,
+        max(block_number) as newest_block
+    from current_snapshots
     group by chain_id, protocol, deployment
 ),
 
@@ -51,22 +64,23 @@ freshness as (
         known.chain_id,
         known.protocol,
         known.deployment,
-        complete.block_number,
-        complete.block_time,
+        answering.block_number,
+        answering.block_time,
         case
-            when newest.block_number > coalesce(complete.block_number, -1) then newest.block_number
+            when incomplete.block_number > coalesce(answering.newest_block, -1)
+                then incomplete.block_number
         end as incomplete_block
     from known_deployments as known
-    left join newest
+    left join incomplete
         on
-            known.chain_id = newest.chain_id
-            and known.protocol = newest.protocol
-            and known.deployment = newest.deployment
-    left join current_snapshots as complete
+            known.chain_id = incomplete.chain_id
+            and known.protocol = incomplete.protocol
+            and known.deployment = incomplete.deployment
+    left join answering
         on
-            known.chain_id = complete.chain_id
-            and known.protocol = complete.protocol
-            and known.deployment = complete.deployment
+            known.chain_id = answering.chain_id
+            and known.protocol = answering.protocol
+            and known.deployment = answering.deployment
 ),
 
 aged as (

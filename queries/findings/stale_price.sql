@@ -43,6 +43,7 @@ with aged as (
             price.chain_id = newest.chain_id
             and price.protocol = newest.protocol
             and price.deployment = newest.deployment
+            and price.block_number = newest.block_number
 ),
 
 stale as (
@@ -53,78 +54,6 @@ stale as (
     where
         age_seconds > coalesce(max_age, $default_max_age)
         or (observed_at is null and max_age is not null)
-),
-
-flagged_prices as (
-    select distinct
-        chain_id,
-        protocol,
-        deployment,
-        price_id,
-        token,
-        asset
-    from stale
-),
-
-legs as (
-    select distinct
-        leg.chain_id,
-        leg.protocol,
-        leg.deployment,
-        leg.price_id,
-        leg.margin_id
-    from current_margin_legs as leg
-    inner join flagged_prices as price
-        on
-            leg.chain_id = price.chain_id
-            and leg.protocol = price.protocol
-            and leg.deployment = price.deployment
-            and leg.price_id = price.price_id
-),
-
-hanging as (
-    select
-        legs.chain_id,
-        legs.protocol,
-        legs.deployment,
-        legs.price_id,
-        held.size_usd
-    from legs
-    inner join current_positions as held
-        on
-            legs.chain_id = held.chain_id
-            and legs.protocol = held.protocol
-            and legs.deployment = held.deployment
-            and legs.margin_id = held.margin_id
-    where held.liquidation_kind <> 'unknown'
-    union all
-    select
-        price.chain_id,
-        price.protocol,
-        price.deployment,
-        price.price_id,
-        held.size_usd
-    from flagged_prices as price
-    inner join current_positions as held
-        on
-            price.chain_id = held.chain_id
-            and price.protocol = held.protocol
-            and price.deployment = held.deployment
-            and (price.token = held.market or price.asset = held.asset)
-    where held.liquidation_kind = 'unknown'
-),
-
-exposure as (
-    select
-        chain_id,
-        protocol,
-        deployment,
-        price_id,
-        count(*) as positions,
-        sum(size_usd) filter (where size_usd < 1000000000000) as positions_usd,
-        count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as positions_unsized
-    from hanging
-    group by chain_id, protocol, deployment, price_id
 )
 
 select
@@ -150,7 +79,7 @@ select
     coalesce(exposure.positions_unsized, 0) as positions_unsized,
     stale.inputs
 from stale
-left join exposure
+left join current_price_exposure as exposure
     on
         stale.chain_id = exposure.chain_id
         and stale.protocol = exposure.protocol

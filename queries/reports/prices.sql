@@ -65,6 +65,7 @@ inner join current_snapshots as newest
         price.chain_id = newest.chain_id
         and price.protocol = newest.protocol
         and price.deployment = newest.deployment
+        and price.block_number = newest.block_number
 left join tokens as token
     on
         price.chain_id = token.chain_id

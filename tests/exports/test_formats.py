@@ -269,9 +269,9 @@ def test_every_format_has_a_suffix(tmp_path):
 
 
 def test_markdown_says_what_is_resolved_cut_or_absent(finding_result, resolved):
-    cut = replace(finding_result, is_cut=True)
+    cut = replace(finding_result, total=12_345)
     text = text_of([cut], "markdown", [resolved])
-    assert "There are more rows than these." in text
+    assert f"These are {len(finding_result.rows)} of 12,345 rows." in text
     section = text[text.index("## Resolved") :].splitlines()
     assert cells_of(section[-1]) == ["00000000deadbeef", "hostile", "high", "Hostile | values"]
     assert text_of([Result(finding_result.query, COLUMNS, ())], "markdown") == "No findings.\n"

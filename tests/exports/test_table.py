@@ -62,7 +62,7 @@ def test_no_findings_is_said():
 def test_an_empty_report_is_said_and_a_cut_one_too():
     result = simple()
     assert table_of([replace(result, rows=())]) == "Close: 0\n\n"
-    assert table_of([replace(result, is_cut=True)]).startswith("Close: 1 and more\n")
+    assert table_of([replace(result, total=1_234)]).startswith("Close: 1 of 1,234\n")
 
 
 def test_hostile_rows_fit_a_hundred_columns_and_show_whole_numbers(finding_result):

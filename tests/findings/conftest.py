@@ -16,6 +16,7 @@ DEFAULTS = {
     "deployment": "local",
     "block_number": 200,
     "log_index": -1,
+    "scope": "all",
 }
 Given = Mapping[str, Sequence[Mapping[str, Any]]]
 

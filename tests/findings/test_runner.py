@@ -174,12 +174,14 @@ def test_a_query_that_cannot_be_run_is_named(database, sql, columns, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_limit_says_whether_there_is_more(database):
+def test_a_limit_says_how_many_there_are(database):
     connection = database({})
     query = report("select i::varchar as account from range(5) as t(i) order by i", ["account"])
-    for limit, count, is_cut in ((4, 4, True), (5, 5, False), (0, 0, True), (None, 5, False)):
+    for limit, said in ((4, "4 of 5"), (5, "5"), (0, "0 of 5"), (None, "5")):
         result = run(connection, query, limit=limit)
-        assert (len(result.rows), result.is_cut) == (count, is_cut)
+        assert (result.count, result.is_cut) == (said, "of" in said)
+    none = Filters(account=("9",))
+    assert run(connection, query, filters=none, limit=0).count == "0"
 
 
 def test_a_query_works_on_a_read_only_file(tmp_path):

@@ -10,7 +10,6 @@ from itertools import groupby
 import pytest
 
 from analyzer.abi import load_abi
-from analyzer.errors import AnalyzerError
 from analyzer.protocols.gmx_v1 import PROTOCOL
 from analyzer.protocols.gmx_v1.held import logged_position
 from analyzer.protocols.gmx_v1.risk import Terms, validate_liquidation
@@ -25,12 +24,17 @@ def document() -> dict:
 
 
 def small(**changes) -> dict:
-    """A few vectors of each epoch, to be tampered with."""
+    """A few vectors of each epoch, to be tampered with; two where every caller is refused."""
     kept = {}
     for vector in document()["vectors"]:
-        kept.setdefault((vector["epoch"], vector["kind"], "flip" in vector), vector)
+        second = refuses_callers(vector) and vector["id"] % 2
+        kept.setdefault((vector["epoch"], vector["kind"], "flip" in vector, second), vector)
     few = {**document(), "vectors": list(kept.values()), **changes}
     return copy.deepcopy(few)
+
+
+def refuses_callers(vector) -> bool:
+    return vector["expect"]["liquidate_position_call"] == {"revert": "Vault: invalid liquidator"}
 
 
 def recorded(values, *names) -> int:
@@ -157,9 +161,38 @@ def test_a_null_is_no_recorded_answer():
     )  # fmt: skip
 
 
-def test_strict_stable_prices_need_a_price_vector():
-    with pytest.raises(AnalyzerError, match="do not say what maxStrictPriceDeviation was"):
-        PROTOCOL.verify_vectors(small(price_vectors=[]))
+def test_what_needs_an_input_that_the_file_does_not_tell_is_skipped_with_the_reason():
+    without_prices = PROTOCOL.verify_vectors(small(price_vectors=[]))
+    assert (without_prices.differences, without_prices.verdicts) == ([], 0)
+    assert without_prices.skipped == len(small()["vectors"])
+    assert "no price vector in the file tells the settings" in without_prices.skip_reasons[0]
+    prices_alone = PROTOCOL.verify_vectors(small(vectors=[]))
+    assert (prices_alone.differences, prices_alone.verdicts) == ([], 0)
+    assert prices_alone.values > len(document()["price_vectors"])
+    assert prices_alone.skipped == len(document()["price_vectors"])
+    assert "what includeAmmPrice was" in prices_alone.skip_reasons[0]
+
+
+def test_an_answer_is_not_predicted_from_itself():
+    vector = next(vector for vector in document()["vectors"] if refuses_callers(vector))
+    alone = PROTOCOL.verify_vectors(small(vectors=[vector]))
+    (reason,) = alone.skip_reasons
+    assert reason.endswith(
+        "liquidate_position_call: only this answer tells of the liquidation mode"
+    )
+    open_place = [v for v in document()["vectors"] if v["block_number"] == "537"]
+    assert len(open_place) > 2
+    odd = copy.deepcopy(open_place)
+    odd[1]["expect"]["liquidate_position_call"] = {"revert": "Vault: invalid liquidator"}
+    (difference,) = PROTOCOL.verify_vectors(small(vectors=odd)).differences
+    assert difference.subject == f"vector {odd[1]['id']}"
+
+
+def test_a_key_may_be_written_in_capitals():
+    capital = small()
+    for vector in capital["vectors"]:
+        vector["key"] = "0x" + vector["key"][2:].upper()
+    assert PROTOCOL.verify_vectors(capital).differences == []
 
 
 def test_every_recorded_liquidation_is_in_the_logs_and_met_the_verdict_that_we_compute():

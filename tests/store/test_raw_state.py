@@ -6,6 +6,7 @@ from analyzer.evm import NOT_READ, Answer, Block, Call, Slot
 from analyzer.protocol import Deployment
 from analyzer.store import raw_state
 from analyzer.store.database import open_for_writing
+from tests.databases import contents
 
 DEPLOYMENT = Deployment("toy", "one", 1, 0, {})
 PRICE = Call("0x" + "11" * 20, b"\x01")
@@ -97,3 +98,16 @@ def test_a_transcript_asks_each_request_once():
     assert transcript([PRICE, PRICE, SUPPLY]) == [Answer(b"x")] * 3
     assert transcript([SUPPLY, WORD]) == [Answer(b"x")] * 2
     assert asked == [PRICE, SUPPLY, WORD]
+
+
+def test_what_a_database_is_compared_by_holds_no_read_of_a_forgotten_snapshot(tmp_path):
+    listed = {}
+    for name, values in (("turned", (b"a", b"lost", b"b")), ("straight", (b"a", b"b"))):
+        with open_for_writing(tmp_path / name) as connection:
+            for number, value in enumerate(values):
+                take(connection, number, {PRICE: Answer(value), SUPPLY: Answer(b"s")})
+                if value == b"lost":
+                    raw_state.forget_after(connection, DEPLOYMENT, number - 1)
+        listed[name] = [(row[4], row[7]) for row in contents(tmp_path / name)["state"]]
+    assert listed["straight"] == [(b"a", 0), (b"b", 1), (b"s", 0), (b"s", 1)]
+    assert listed["turned"] == [(b"a", 0), (b"b", 2), (b"s", 0), (b"s", 2)]

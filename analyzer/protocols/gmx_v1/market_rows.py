@@ -6,12 +6,13 @@ from typing import Any, Final
 from analyzer.assets import asset_of
 from analyzer.claims import printable
 from analyzer.evm import ZERO_ADDRESS
+from analyzer.price_rows import Source, price_row
 from analyzer.protocols.gmx_v1.exact import FUNDING_WORDS
 from analyzer.protocols.gmx_v1.pipeline import uses_fast_price
 from analyzer.protocols.gmx_v1.reading import FAST, FEED_TOKEN, VAULT_TOKEN, Readings
 from analyzer.protocols.gmx_v1.risk import FUNDING_RATE_PRECISION, power_of_ten
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
 from analyzer.units import to_e18
 
 HOUR: Final = 3600
@@ -79,12 +80,10 @@ def _contract_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
     return _price(
         at,
         token,
-        "contract",
+        Source(name="contract", observed_at=got.block.time, is_used=used),
         low,
         high,
-        observed_at=got.block.time,
-        used=used,
-        inputs={
+        {
             "getMinPrice": _shown(got.values.get(("Vault", "getMinPrice", token))),
             "getMaxPrice": _shown(got.values.get(("Vault", "getMaxPrice", token))),
         },
@@ -95,17 +94,20 @@ def _primary_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
     """``VaultPriceFeed.getPrimaryPrice`` with the newest round's time, where the feed gives one."""
     newest = got.get("PriceFeed", "getRoundData", token, 0)
     max_age = got.deployment.options.get("primary_max_age")
+    source = Source(
+        name="primary",
+        observed_at=newest[3] or None if newest else None,
+        is_used=used,
+        max_age=None if max_age is None else int(max_age),
+        max_age_source=None if max_age is None else "option primary_max_age",
+    )
     return _price(
         at,
         token,
-        "primary",
+        source,
         got.values.get(("VaultPriceFeed", "getPrimaryPrice", token, False)),
         got.values.get(("VaultPriceFeed", "getPrimaryPrice", token, True)),
-        observed_at=newest[3] or None if newest else None,
-        max_age=None if max_age is None else int(max_age),
-        max_age_source=None if max_age is None else "option primary_max_age",
-        used=used,
-        inputs={
+        {
             "priceFeed": got.get("VaultPriceFeed", "priceFeeds", token),
             "latestAnswer": _shown(got.values.get(("PriceFeed", "latestAnswer", token))),
             "latestRound": _shown(got.values.get(("PriceFeed", "latestRound", token))),
@@ -122,18 +124,21 @@ def _fast_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
         consulted = uses_fast_price(got)
     except MissingError:
         consulted = False
-    return _price(
-        at,
-        token,
-        "fast",
-        price,
-        price,
+    source = Source(
+        name="fast",
         observed_at=got.get("FastPriceFeed", "lastUpdatedAt") or None,
+        is_used=used and consulted and price != 0,
         max_age=duration,
         max_age_source=None if duration is None else "FastPriceFeed.priceDuration",
         deviation_limit_bps=got.get("FastPriceFeed", "maxDeviationBasisPoints"),
-        used=used and consulted and price != 0,
-        inputs={
+    )
+    return _price(
+        at,
+        token,
+        source,
+        price,
+        price,
+        {
             "priceFeed": got.get("VaultPriceFeed", "secondaryPriceFeed"),
             "isSecondaryPriceEnabled": got.get("VaultPriceFeed", "isSecondaryPriceEnabled"),
             **{name: got.get("FastPriceFeed", name) for name in FAST},
@@ -142,35 +147,10 @@ def _fast_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
 
 
 def _price(
-    at: At,
-    token: str,
-    source: str,
-    low: Any,
-    high: Any,
-    *,
-    observed_at: int | None,
-    used: bool,
-    inputs: dict[str, Any],
-    max_age: int | None = None,
-    max_age_source: str | None = None,
-    deviation_limit_bps: int | None = None,
+    at: At, token: str, source: Source, low: Any, high: Any, inputs: dict[str, Any]
 ) -> Prices:
-    return Prices(
-        at=at,
-        log_index=-1,
-        price_id=price_id(at, token),
-        token=token,
-        asset=asset_of(at.chain_id, token),
-        source=source,
-        price_min=_usd(low),
-        price_max=_usd(high),
-        observed_at=observed_at,
-        max_age=max_age,
-        max_age_source=max_age_source,
-        deviation_limit_bps=deviation_limit_bps,
-        is_used=used,
-        inputs={"price_min": _shown(low), "price_max": _shown(high), **inputs},
-    )
+    quoted = {"price_min": _shown(low), "price_max": _shown(high)}
+    return price_row(at, token, source, _usd(low), _usd(high), quoted | inputs)
 
 
 def funding_rows(at: At, got: Readings, markets: Iterable[str]) -> list[Row]:

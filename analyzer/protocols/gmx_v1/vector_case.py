@@ -20,7 +20,7 @@ Vector = Mapping[str, Any]
 class Case:
     """A vector's position, vault and tokens."""
 
-    def __init__(self, vector: Vector, prices: PriceFile, *, is_private: bool) -> None:
+    def __init__(self, vector: Vector, prices: PriceFile, *, is_private: bool | None) -> None:
         self.vector = vector
         self.is_private = is_private
         self.now = int(vector["block_timestamp"])

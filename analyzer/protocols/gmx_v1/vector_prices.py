@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from analyzer.errors import AnalyzerError, Revert
+from analyzer.errors import Revert
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocol import Comparison
 from analyzer.protocols.gmx_v1.prices import (
@@ -16,6 +16,7 @@ from analyzer.protocols.gmx_v1.prices import (
     get_price,
     get_primary_price,
 )
+from analyzer.reads import MissingError
 
 Recorded = Mapping[str, Any]
 
@@ -25,6 +26,8 @@ TOKEN_WORDS: Final = (
     "priceDecimals", "spreadBasisPoints", "strictStableTokens", "adjustmentBasisPoints",
     "isAdjustmentAdditive",
 )  # fmt: skip
+VAULT_PRICES: Final = {"out.vaultMin": False, "out.vaultMax": True}
+"""Answers that also need a word of the vault, and whether each is the upper price."""
 
 
 class PriceFile:
@@ -45,13 +48,16 @@ class PriceFile:
         """What the price feed knew of a vector's index or collateral token.
 
         A price vector of the token and block holds, if it tells of the same words: else they were
-        overridden. Without one there is one sampled round, no AMM and no fast price.
+        overridden. Without one there is one sampled round, no AMM and no fast price; in a file
+        without any, nothing tells which there are (``MissingError``).
         """
         token, words = vector[f"{role}_token"].lower(), vector[role]["feed"]
         block = int(vector["block_number"])
         recorded = self._by_place.get((token, block))
         if recorded is not None and _tells_the_same(recorded, words):
             return recorded_feed(recorded)
+        if not self.recorded:
+            raise MissingError("no price vector in the file tells the settings of the price feed")
         strict = bool(words["strictStableTokens"])
         return TokenFeed(
             answers=(int(words["getLatestPrimaryPrice"]),),
@@ -62,7 +68,7 @@ class PriceFile:
         )
 
     def include_amm(self, recorded: Recorded) -> bool:
-        """``Vault.includeAmmPrice`` at the block of a price vector."""
+        """``Vault.includeAmmPrice`` at the block of a price vector; ``MissingError`` if unknown."""
         return bool(_standing(self._include_amm, int(recorded["now"][1]), "includeAmmPrice"))
 
 
@@ -86,26 +92,37 @@ def verify_prices(comparison: Comparison, prices: PriceFile) -> None:
     """Every output of the pipeline in the price vectors."""
     for recorded in prices.recorded:
         subject = f"price of {recorded['token']} at block {recorded['now'][1]}"
-        questions = _questions(recorded, include_amm=prices.include_amm(recorded))
+        questions = _questions(recorded)
+        try:
+            questions |= _vault_questions(recorded, include_amm=prices.include_amm(recorded))
+        except MissingError as error:
+            comparison.skip(f"{subject}: {error}")
         for name, answer in recorded.items():
-            if name.startswith("out.") and name not in questions:
+            if name.startswith("out.") and name not in {*questions, *VAULT_PRICES}:
                 comparison.skip(f"{subject}: {name} is not a price that is known")
             elif name in questions and answer is not None:
                 comparison.compare("value", subject, name, said(questions[name]), heard(answer))
 
 
-def _questions(recorded: Recorded, *, include_amm: bool) -> dict[str, Callable[[], Any]]:
+def _questions(recorded: Recorded) -> dict[str, Callable[[], Any]]:
     feed, now = recorded_feed(recorded), int(recorded["now"][0])
     questions: dict[str, Callable[[], Any]] = {}
     for side, maximise in (("Min", False), ("Max", True)):
         questions[f"out.primary{side}"] = partial(get_primary_price, feed, maximise)
-        questions[f"out.vault{side}"] = partial(get_price, feed, maximise, include_amm, now)
         for amm in (False, True):
             name = f"out.getPrice_max={maximise}_amm={amm}"
             questions[name] = partial(get_price, feed, maximise, amm, now)
     if feed.secondary is not None:
         questions["fast.favorFastPrice"] = partial(favor_fast_price, feed.secondary)
     return questions
+
+
+def _vault_questions(recorded: Recorded, *, include_amm: bool) -> dict[str, Callable[[], Any]]:
+    feed, now = recorded_feed(recorded), int(recorded["now"][0])
+    return {
+        name: partial(get_price, feed, maximise, include_amm, now)
+        for name, maximise in VAULT_PRICES.items()
+    }
 
 
 def said(ours: Callable[[], Any]) -> Any:
@@ -131,7 +148,7 @@ def heard(answer: Any) -> Any:
 def _standing(by_block: Mapping[int, Any], block: int, what: str) -> Any:
     """A setting at a block, as the file last tells of it; or first, if that is later."""
     if not by_block:
-        raise AnalyzerError(f"the vectors do not say what {what} was: add price vectors")
+        raise MissingError(f"nothing in the file says what {what} was")
     return by_block[max((b for b in by_block if b <= block), default=min(by_block))]
 
 

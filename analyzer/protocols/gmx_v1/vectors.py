@@ -2,11 +2,13 @@
 
 A vector holds a position, the vault's words and the answers. Two inputs it takes from elsewhere in
 the file: the settings of the price feed from the price vectors, and whether only liquidators may
-liquidate from the answers of its block, where the vault refuses every caller or none for that.
+liquidate from the answers of its block, where the vault refuses every caller or none for that. An
+input that the file does not tell is a reason to skip; an answer never says what it is to be.
 ``liquidations`` name transactions without any inputs, so there is nothing in them to predict.
 """
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -26,6 +28,7 @@ from analyzer.protocols.gmx_v1.risk import (
 )
 from analyzer.protocols.gmx_v1.vector_case import Case, Vector
 from analyzer.protocols.gmx_v1.vector_prices import PriceFile, heard, said, verify_prices
+from analyzer.reads import MissingError
 
 EMPTY: Final = "Vault: empty position"
 INVALID_LIQUIDATOR: Final = "Vault: invalid liquidator"
@@ -40,23 +43,32 @@ def verify_vectors(document: Vector) -> Comparison:
     comparison = Comparison()
     vectors = document.get("vectors", ())
     prices = PriceFile(document)
-    private = {_place(vector) for vector in vectors if _refuses_callers(vector)}
+    private = _private_modes(vectors)
     for vector in vectors:
-        case = Case(vector, prices, is_private=_place(vector) in private)
-        _verify_vector(comparison, f"vector {vector['id']}", case)
+        subject = f"vector {vector['id']}"
+        try:
+            case = Case(vector, prices, is_private=private[_place(vector)])
+        except MissingError as error:
+            comparison.skip(f"{subject}: {error}")
+            continue
+        _verify_vector(comparison, subject, case)
     verify_prices(comparison, prices)
     return comparison
 
 
 def _verify_vector(comparison: Comparison, subject: str, case: Case) -> None:
     vector = case.vector
-    comparison.compare("value", subject, "getPositionKey", case.identity.key(), vector["key"])
+    comparison.compare(
+        "value", subject, "getPositionKey", case.identity.key(), vector["key"].lower()
+    )
     for role in case.feeds:
         _verify_token(comparison, f"{subject} {role}", case, role)
     for name, answer in vector["expect"].items():
         ask = _question(case, name)
         if ask is None:
             comparison.skip(f"{subject}: {name} is not a question that is known")
+        elif answer is not None and name == "liquidate_position_call" and case.is_private is None:
+            comparison.skip(f"{subject}: {name}: only this answer tells of the liquidation mode")
         elif answer is not None:
             kind = "value" if name in AMOUNTS else "verdict"
             comparison.compare(kind, subject, name, said(ask), heard(answer))
@@ -166,6 +178,14 @@ def _place(vector: Vector) -> tuple[str, str]:
     return vector["vault"].lower(), str(vector["block_number"])
 
 
-def _refuses_callers(vector: Vector) -> bool:
-    answer = vector["expect"].get("liquidate_position_call")
-    return isinstance(answer, Mapping) and answer.get("revert") == INVALID_LIQUIDATOR
+def _private_modes(vectors: Sequence[Vector]) -> dict[tuple[str, str], bool | None]:
+    """Whether only liquidators may liquidate, by vault and block; ``None`` if one answer tells."""
+    refused: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for vector in vectors:
+        answer = vector["expect"].get("liquidate_position_call")
+        is_refused = isinstance(answer, Mapping) and answer.get("revert") == INVALID_LIQUIDATOR
+        refused[_place(vector)] += [is_refused] if answer is not None else []
+    return {
+        place: None if answers == [True] else bool(answers) and all(answers)
+        for place, answers in refused.items()
+    }

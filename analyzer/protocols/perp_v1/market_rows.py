@@ -4,6 +4,7 @@ from typing import Any
 
 from analyzer.claims import printable
 from analyzer.errors import Revert
+from analyzer.price_rows import Source, price_row
 from analyzer.protocols.perp_v1.amm import (
     MAX_ORACLE_SPREAD_RATIO,
     OUTPUT_TWAP_INTERVAL,
@@ -17,7 +18,7 @@ from analyzer.protocols.perp_v1.holdings import Held
 from analyzer.protocols.perp_v1.log_rows import HOUR
 from analyzer.protocols.perp_v1.reading import AMM_READS, FRACTION, Market, Readings
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
+from analyzer.rows import At, Funding, Markets, Row, Tokens
 from analyzer.units import BASIS_POINTS, mul_div
 
 
@@ -86,23 +87,20 @@ def _price_rows(at: At, got: Readings, market: Market, *, is_used: bool) -> list
         ("oracle", oracle, updated, "getUnderlyingPrice"),
     )
     return [
-        Prices(
-            at=at,
-            log_index=-1,
-            price_id=price_id(at, market.address),
-            token=market.address,
-            asset=asset_of(at.chain_id, market.address),
-            source=source,
-            price_min=price,
-            price_max=price,
-            observed_at=observed_at,
-            max_age=None,
-            max_age_source=None,
-            deviation_limit_bps=bps if source == "oracle" and limit is not None else None,
-            is_used=is_used,
-            inputs={name: price, "priceFeed": market.get("priceFeed")},
+        price_row(
+            at,
+            market.address,
+            Source(
+                name=name,
+                observed_at=observed_at,
+                is_used=is_used,
+                deviation_limit_bps=bps if name == "oracle" and limit is not None else None,
+            ),
+            price,
+            price,
+            {read: price, "priceFeed": market.get("priceFeed")},
         )
-        for source, price, observed_at, name in sources
+        for name, price, observed_at, read in sources
     ]
 
 

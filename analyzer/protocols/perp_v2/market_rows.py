@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from analyzer.assets import asset_of
 from analyzer.claims import printable
+from analyzer.price_rows import Source, price_row
 from analyzer.protocols.perp_v2.funding_growth import FundingGrowth
 from analyzer.protocols.perp_v2.perp_math import (
     WAD,
@@ -16,7 +17,7 @@ from analyzer.protocols.perp_v2.reading import Readings
 from analyzer.protocols.perp_v2.row_values import amount, shown
 from analyzer.protocols.perp_v2.state import attempt
 from analyzer.reads import Failed
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens, price_id
+from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
 from analyzer.units import sdiv, to_e18
 
 HOURS: Final = 24
@@ -56,17 +57,18 @@ def market_rows(
 
 def collateral_rows(at: At, got: Readings, now: int) -> list[Row]:
     """Collateral tokens and the settlement token, which the vault takes for one dollar."""
+    contract = Source(name="contract", observed_at=now)
     decimals = got.system.config.settlement_decimals
     symbol = _claimed(got.values.get(("settlement", "symbol")))
     rows: list[Row] = [
         _token_row(at, got.settlement_token, symbol, decimals),
-        _price(at, got.settlement_token, "contract", WAD, observed_at=now, inputs={}),
+        _price(at, got.settlement_token, contract, WAD, {}),
     ]
     for token, collateral in got.system.collaterals.items():
         symbol = _claimed(got.values.get(("collateral", token, "symbol")))
         if isinstance(collateral, Failed):
             rows.append(_token_row(at, token, symbol, None))
-            rows.append(_price(at, token, "contract", collateral, observed_at=now, inputs={}))
+            rows.append(_price(at, token, contract, collateral, {}))
             continue
         rows.append(_token_row(at, token, symbol, collateral.decimals))
         price = collateral.price
@@ -78,7 +80,7 @@ def collateral_rows(at: At, got: Readings, now: int) -> list[Row]:
             "collateralRatio": collateral.collateral_ratio,
             "discountRatio": collateral.discount_ratio,
         }
-        rows.append(_price(at, token, "contract", price, observed_at=now, inputs=inputs))
+        rows.append(_price(at, token, contract, price, inputs))
     return rows
 
 
@@ -131,27 +133,19 @@ def _price_rows(
         "premium": shown(attempt(get_premium, config, market)) if is_open else None,
         "markPriceRange": shown(reachable) if is_open else None,
     }
-    rows: list[Row] = [
-        _price(
-            at, base_token, "contract", priced.reference_price, observed_at=now, inputs=reference
-        )
-    ]
+    contract = Source(name="contract", observed_at=now)
+    rows: list[Row] = [_price(at, base_token, contract, priced.reference_price, reference)]
     if not is_open:
         return rows
     spot = format_x96_to_x10_18(format_sqrt_price_x96_to_price_x96(market.sqrt_price_x96))
     info = got.values.get(("market", base_token, "info"))
-    rows.append(
-        _price(
-            at,
-            base_token,
-            "spot",
-            spot,
-            observed_at=now,
-            used=False,
-            inputs={"sqrtPriceX96": market.sqrt_price_x96},
-            deviation_limit_bps=info[4] // RATIO_PER_BPS if isinstance(info, tuple) else None,
-        )
+    pool = Source(
+        name="spot",
+        observed_at=now,
+        is_used=False,
+        deviation_limit_bps=info[4] // RATIO_PER_BPS if isinstance(info, tuple) else None,
     )
+    rows.append(_price(at, base_token, pool, spot, {"sqrtPriceX96": market.sqrt_price_x96}))
     rows.append(_index_price(at, got, base_token, priced))
     return rows
 
@@ -160,15 +154,18 @@ def _index_price(at: At, got: Readings, base_token: str, priced: PricedMarket) -
     latest = got.values.get(("feed", base_token, "getLatestOrCachedPrice"))
     timeout = got.values.get(("feed", base_token, "getTimeout"))
     max_age = timeout if isinstance(timeout, int) else None
-    return _price(
-        at,
-        base_token,
-        "index",
-        priced.market.index_prices[0],
+    source = Source(
+        name="index",
         observed_at=latest[1] if isinstance(latest, tuple) else None,
         max_age=max_age,
         max_age_source=None if max_age is None else "ChainlinkPriceFeedV3.getTimeout",
-        inputs={
+    )
+    return _price(
+        at,
+        base_token,
+        source,
+        priced.market.index_prices[0],
+        {
             "priceFeed": shown(got.values.get(("market", base_token, "priceFeed"))),
             "isToUseUniswapV3PriceFeed": shown(
                 got.values.get(("dispatcher", base_token, "isToUseUniswapV3PriceFeed"))
@@ -183,34 +180,11 @@ def _index_price(at: At, got: Readings, base_token: str, priced: PricedMarket) -
 
 
 def _price(
-    at: At,
-    token: str,
-    source: str,
-    price: int | Failed,
-    *,
-    observed_at: int | None,
-    inputs: dict[str, Any],
-    used: bool = True,
-    max_age: int | None = None,
-    max_age_source: str | None = None,
-    deviation_limit_bps: int | None = None,
+    at: At, token: str, source: Source, price: int | Failed, inputs: dict[str, Any]
 ) -> Prices:
-    return Prices(
-        at=at,
-        log_index=-1,
-        price_id=price_id(at, token),
-        token=token,
-        asset=asset_of(at.chain_id, token),
-        source=source,
-        price_min=amount(price),
-        price_max=amount(price),
-        observed_at=observed_at,
-        max_age=max_age,
-        max_age_source=max_age_source,
-        deviation_limit_bps=deviation_limit_bps,
-        is_used=used,
-        inputs=inputs if not isinstance(price, Failed) else {**inputs, "price": shown(price)},
-    )
+    if isinstance(price, Failed):
+        inputs = {**inputs, "price": shown(price)}
+    return price_row(at, token, source, amount(price), amount(price), inputs)
 
 
 def _funding_rows(at: At, got: Readings, base_token: str, priced: PricedMarket) -> list[Row]:
