@@ -1,115 +1,239 @@
-"""eth_getLogs answers in bulk: typed JSON, then the hex of a whole batch to bytes at once.
+"""eth_getLogs answers in bulk: the digits of all logs are cut out of the text of the answer.
 
-What does not fit here is read again one log at a time (``wire.logs``), which says what is wrong
-with it, or takes what only looks unusual.
+A node writes all logs of an answer alike: the same keys in the same order, so that two logs of one
+size differ in the hexadecimal digits of their values only. The first log of a size is read as JSON,
+which says where its digits are; another one is compared with all its other bytes in one step, and
+is then the same JSON with other digits. An answer that is written otherwise is read log by log.
 """
 
 from binascii import unhexlify
-from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from analyzer.chain import wire
 from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers
+from analyzer.reads import MalformedError
 
-ZERO, X = b"0x"
-HASH_TEXT: Final = 66
-ADDRESS_TEXT: Final = 42
-WIDTHS: Final = (HASH_TEXT, HASH_TEXT, ADDRESS_TEXT)
+BRACE: Final = ord("{")
+WORDS: Final = {"blockHash": 32, "transactionHash": 32, "address": 20}
+"""Values of a fixed number of bytes."""
+QUANTITIES: Final = ("blockNumber", "transactionIndex", "logIndex", "blockTimestamp")
+MOST_DIGITS: Final = 15
+"""Digits of a quantity that surely fits a signed 64-bit integer."""
+CACHED: Final = 1 << 18
+"""Bytes of text that are read at a time, to stay in the processor's cache."""
+MOST_LAYOUTS: Final = 64
+"""Layouts of one answer; one with more is not written by a machine that means well."""
+
+NIBBLES: Final = np.full(256, 255, np.uint8)
+NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
+NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = range(10, 16)
+
+Span = tuple[int, int]
+"""Where the digits of a value begin and end in the text of a log."""
 
 
-class _WireLog(msgspec.Struct, gc=False, rename="camel"):
-    address: str
-    topics: list[str]
-    data: str
-    block_number: str
-    block_hash: str
-    transaction_hash: str
-    transaction_index: str
-    log_index: str
-    block_timestamp: str | None = None
-    removed: bool = False
+@dataclass(frozen=True, slots=True)
+class TextLayout:
+    """Where the digits of a log of one size lie; ``mask`` and ``fixed`` are all its other bytes."""
 
-
-_LOGS: Final = msgspec.json.Decoder(list[_WireLog])
+    words: dict[str, Span]
+    quantities: dict[str, Span]
+    topics: tuple[Span, ...]
+    data: Span
+    mask: NDArray[np.uint64]
+    fixed: NDArray[np.uint64]
 
 
 def log_columns(raw: bytes | msgspec.Raw) -> LogColumns:
     """The logs of an answer, in the order they came; raises ``MalformedError`` as ``wire`` does."""
     try:
-        return _columns(_LOGS.decode(raw))
-    except ValueError:  # msgspec's and binascii's errors are ones as well
-        return LogColumns.of(wire.logs(msgspec.json.decode(raw)))
+        return scan(raw)
+    except ValueError:  # binascii's and msgspec's errors are ones as well
+        return LogColumns.of(wire.logs(_decoded(raw)))
 
 
-def _columns(logs: Sequence[_WireLog]) -> LogColumns:
-    if any(log.removed for log in logs):
-        raise ValueError("removed")
-    hashes = "".join(
-        [text for log in logs for text in (log.block_hash, log.transaction_hash, log.address)]
-    )
-    block_hash, tx_hash, address = _fixed(hashes, len(logs), WIDTHS)
-    counts = np.array([len(log.topics) for log in logs], np.int64)
-    if len(logs) and counts.max() > MAX_TOPICS:
-        raise ValueError("topics")
-    topics = np.zeros((len(logs), MAX_TOPICS, 32), np.uint8)
-    flat = "".join([topic for log in logs for topic in log.topics])
-    (topics[np.arange(MAX_TOPICS) < counts[:, None]],) = _fixed(
-        flat, int(counts.sum()), (HASH_TEXT,)
-    )
-    data, offsets = _payloads([log.data for log in logs])
-    return LogColumns(
-        block_number=_quantities([log.block_number for log in logs], "a log's block"),
-        tx_index=_quantities([log.transaction_index for log in logs], "a transaction's index"),
-        log_index=_quantities([log.log_index for log in logs], "a log's index"),
-        block_time=_times([log.block_timestamp for log in logs]),
-        block_hash=block_hash,
-        tx_hash=tx_hash,
-        address=address,
-        topics=topics,
-        topic_count=counts,
-        data=data,
-        offsets=offsets,
-    )
+def scan(raw: bytes | msgspec.Raw) -> LogColumns:
+    """The logs of an answer whose logs are written alike; else ``ValueError``."""
+    text = np.frombuffer(raw, np.uint8)
+    first, close = _ends(text)
+    starts = np.flatnonzero(text[first:close] == BRACE) + first
+    if not len(starts) or starts[0] != first:
+        raise ValueError("no log at the beginning")
+    columns = _Columns(len(starts))
+    ends = np.append(starts[1:], close)
+    _read(text, starts[:-1], ends[:-1] - starts[:-1], np.arange(len(starts) - 1), columns)
+    # Behind the last log there is no comma as behind the others: it is given one.
+    last = text[starts[-1] : close].tobytes().rstrip() + b","
+    alone = np.frombuffer(last + bytes(8), np.uint8)
+    _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns)
+    return columns.logs()
 
 
-def _fixed(text: str, count: int, widths: Sequence[int]) -> list[Bytes]:
-    """Rows of ``0x`` texts of known widths, end to end, as one matrix of bytes for each width."""
-    matrix = np.frombuffer(text.encode("ascii"), np.uint8).reshape(count, sum(widths))
-    columns: list[Bytes] = []
-    start = 0
-    for width in widths:
-        column = matrix[:, start : start + width]
-        if not ((column[:, 0] == ZERO) & (column[:, 1] == X)).all():
-            raise ValueError("prefix")
-        raw = unhexlify(column[:, 2:].tobytes())
-        columns.append(np.frombuffer(raw, np.uint8).reshape(count, width // 2 - 1))
-        start += width
-    return columns
+def _decoded(raw: bytes | msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except ValueError as error:
+        raise MalformedError("JSON that is damaged") from error
 
 
-def _payloads(texts: Sequence[str]) -> tuple[Bytes, Numbers]:
-    """All data end to end, and where each begins and the last one ends."""
-    digits = [text[2:] for text in texts if text.startswith("0x")]
-    lengths = np.array([len(text) for text in digits], np.int64)
-    if len(digits) < len(texts) or (lengths % 2).any():
-        raise ValueError("data")
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(lengths // 2, out=offsets[1:])
-    return np.frombuffer(unhexlify("".join(digits)), np.uint8), offsets
+def _ends(text: Bytes) -> tuple[int, int]:
+    """Where the first log of a list begins, and where the list ends."""
+    head, tail = text[:64].tobytes(), text[-64:].tobytes()
+    opened, closed = head.lstrip(), tail.rstrip()
+    if opened[:1] != b"[" or closed[-1:] != b"]":
+        raise ValueError("no list of logs")
+    first = len(head) - len(opened) + 1
+    first += len(opened) - 1 - len(opened[1:].lstrip())
+    return first, len(text) - len(tail) + len(closed) - 1
 
 
-def _quantities(texts: Sequence[str], name: str) -> Numbers:
-    """Quantities; neighbouring logs have the same ones, so each is read and checked once."""
-    known = {text: wire.quantity(text, name) for text in set(texts)}
-    return np.array([known[text] for text in texts], np.int64)
+def _read(
+    text: Bytes, starts: Numbers, sizes: Numbers, numbers: Numbers, columns: "_Columns"
+) -> None:
+    """Read the logs that begin at ``starts``; ``numbers`` are their places in the answer."""
+    count = 0
+    for size in np.unique(sizes).tolist():
+        places = np.flatnonzero(sizes == size)
+        windows = sliding_window_view(text, -(-size // 8) * 8)
+        while len(places):
+            count += 1
+            if count > MOST_LAYOUTS:
+                raise ValueError("too many layouts")
+            first = int(starts[places[0]])
+            layout = learn(text[first : first + size].tobytes())
+            other: list[Numbers] = []
+            step = max(1, CACHED // size)
+            for begin in range(0, len(places), step):
+                part = places[begin : begin + step]
+                texts = windows[starts[part]]
+                fits = ((texts.view(np.uint64) & layout.mask) == layout.fixed).all(axis=1)
+                if fits.all():
+                    columns.put(numbers[part], layout, texts)
+                else:
+                    columns.put(numbers[part[fits]], layout, texts[fits])
+                    other.append(part[~fits])
+            places = np.concatenate(other) if other else places[:0]
 
 
-def _times(texts: Sequence[str | None]) -> Numbers:
-    known = {
-        text: (wire.quantity(text, "a log's time") or NO_TIME) if text else NO_TIME
-        for text in set(texts)
-    }
-    return np.array([known[text] for text in texts], np.int64)
+def learn(text: bytes) -> TextLayout:
+    """The layout of a log's JSON and of the comma that follows it; raises ``ValueError``."""
+    end = text.rfind(b"}") + 1
+    if text[end:].strip() != b",":
+        raise ValueError("something behind a log")
+    log = msgspec.json.decode(text[:end])
+    try:
+        wire.log(log)
+    except MalformedError as error:
+        raise ValueError(str(error)) from error
+    spans: list[Span] = []
+    place = _after_key(text, "topics", b"[")
+    for topic in log["topics"]:
+        spans.append(_span(text, text.index(b'"', place) + 1, topic))
+        place = spans[-1][1] + 1
+    words = {key: _value(text, log, key) for key in WORDS}
+    quantities = {key: _value(text, log, key) for key in QUANTITIES if log.get(key)}
+    if any(end - start > MOST_DIGITS for start, end in quantities.values()):
+        raise ValueError("a long quantity")
+    data = _value(text, log, "data")
+    width = -(-len(text) // 8) * 8
+    mask = np.zeros(width, np.uint8)
+    mask[: len(text)] = 0xFF
+    for start, stop in (*words.values(), *quantities.values(), *spans, data):
+        if not mask[start:stop].all():
+            raise ValueError("values that overlap")
+        mask[start:stop] = 0
+    bits = mask.view(np.uint64)
+    fixed = np.frombuffer(text.ljust(width, b"\0"), np.uint64) & bits
+    return TextLayout(words, quantities, tuple(spans), data, bits, fixed)
+
+
+def _value(text: bytes, log: dict[str, Any], key: str) -> Span:
+    return _span(text, _after_key(text, key, b'"'), log[key])
+
+
+def _after_key(text: bytes, key: str, opening: bytes) -> int:
+    """Where the value of a key begins, behind its opening character; the key occurs once."""
+    name = b'"' + key.encode() + b'"'
+    if text.count(name) != 1:
+        raise ValueError("a key that is not there once")
+    behind = text.index(name) + len(name)
+    start = text.index(opening, behind)
+    if text[behind:start].strip() != b":":
+        raise ValueError("another kind of value")
+    return start + len(opening)
+
+
+def _span(text: bytes, start: int, value: str) -> Span:
+    """The digits of a value that begins at a place, as it was read there."""
+    end = start + len(value)
+    if text[start : end + 1] != value.encode() + b'"':
+        raise ValueError("a value that is not where it seems")
+    return start + 2, end
+
+
+class _Columns:
+    """The columns of so many logs, filled in by layout."""
+
+    def __init__(self, count: int) -> None:
+        self._words = {key: np.empty((count, size), np.uint8) for key, size in WORDS.items()}
+        self._numbers = {key: np.full(count, NO_TIME, np.int64) for key in QUANTITIES}
+        self._topics = np.zeros((count, MAX_TOPICS, 32), np.uint8)
+        self._topic_count = np.empty(count, np.int64)
+        self._payloads: list[bytes] = [b""] * count
+
+    def put(self, places: Numbers, layout: TextLayout, texts: Bytes) -> None:
+        """Fill in the logs of one layout."""
+        for key, column in self._words.items():
+            column[places] = _bytes(texts, layout.words[key])
+        for key, span in layout.quantities.items():
+            self._numbers[key][places] = _quantities(texts, span)
+        for position, span in enumerate(layout.topics):
+            self._topics[places, position] = _bytes(texts, span)
+        self._topic_count[places] = len(layout.topics)
+        data = _bytes(texts, layout.data)
+        if data.shape[1]:
+            pieces: list[bytes] = data.view(f"V{data.shape[1]}")[:, 0].tolist()
+            for place, piece in zip(places.tolist(), pieces, strict=True):
+                self._payloads[place] = piece
+
+    def logs(self) -> LogColumns:
+        """All of them."""
+        offsets = np.zeros(len(self._payloads) + 1, np.int64)
+        np.cumsum(list(map(len, self._payloads)), out=offsets[1:])
+        times = self._numbers["blockTimestamp"]
+        return LogColumns(
+            block_number=self._numbers["blockNumber"],
+            tx_index=self._numbers["transactionIndex"],
+            log_index=self._numbers["logIndex"],
+            block_time=np.where(times == 0, NO_TIME, times),
+            block_hash=self._words["blockHash"],
+            tx_hash=self._words["transactionHash"],
+            address=self._words["address"],
+            topics=self._topics,
+            topic_count=self._topic_count,
+            data=np.frombuffer(b"".join(self._payloads), np.uint8),
+            offsets=offsets,
+        )
+
+
+def _bytes(texts: Bytes, span: Span) -> Bytes:
+    """What the digits of a span stand for: a row of bytes for each log."""
+    start, end = span
+    raw = unhexlify(texts[:, start:end].tobytes())
+    return np.frombuffer(raw, np.uint8).reshape(len(texts), (end - start) // 2)
+
+
+def _quantities(texts: Bytes, span: Span) -> Numbers:
+    nibbles = NIBBLES[texts[:, slice(*span)]]
+    if nibbles.max(initial=0) > 15:
+        raise ValueError("no digit")
+    total = np.zeros(len(texts), np.int64)
+    for position in range(nibbles.shape[1]):
+        total = total * 16 + nibbles[:, position]
+    return total

@@ -127,7 +127,7 @@ class NodeChain:
             return work()
         except RpcFailure as failure:
             error = sentence(failure, self.label, what)
-        except (MalformedError, msgspec.DecodeError) as malformed:
+        except (MalformedError, msgspec.DecodeError, UnicodeDecodeError) as malformed:
             error = self._malformed(malformed, what)
         raise error
 

@@ -1,0 +1,125 @@
+"""Reading an answer in bulk is reading it log by log: the same logs, or the same refusal."""
+
+import gzip
+import json
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.chain import wire
+from analyzer.chain.bulk import log_columns, scan
+from analyzer.reads import MalformedError
+from tests.conftest import FIXTURES
+
+HEX = st.binary(max_size=40).map(lambda raw: "0x" + raw.hex())
+WORD = st.binary(min_size=32, max_size=32).map(lambda raw: "0x" + raw.hex())
+NUMBER = st.integers(0, 2**63 - 1).map(hex)
+LOG = st.fixed_dictionaries(
+    {
+        "address": st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex().upper()),
+        "topics": st.lists(WORD, max_size=4),
+        "data": HEX,
+        "blockNumber": NUMBER,
+        "blockHash": WORD,
+        "transactionHash": WORD,
+        "transactionIndex": st.integers(0, 300).map(hex),
+        "logIndex": st.integers(0, 300).map(hex),
+    },
+    optional={
+        "blockTimestamp": st.none() | NUMBER | st.just("0x0"),
+        "removed": st.just(False),
+        "logType": st.sampled_from(["", 'a "quoted" {word}', "0x12", '"data":"0x"']),
+    },
+)
+SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (",\n ", " : ")])
+DAMAGE = b'0fxX"{}[],:\\ g-\xff'
+
+
+def outcome(read, raw):
+    """The logs, or the words of the refusal."""
+    try:
+        return list(read(raw))
+    except MalformedError as error:
+        return str(error)
+
+
+def one_by_one(raw):
+    try:
+        return wire.logs(msgspec.json.decode(raw))
+    except ValueError:
+        raise MalformedError("JSON that is damaged") from None
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    with gzip.open(FIXTURES / "demo" / "gmx_v1.json.gz", "rt") as file:
+        return json.load(file)["logs"][:200]
+
+
+@given(st.lists(LOG, max_size=6), SEPARATORS, st.sampled_from(["", " ", "\n\t"]))
+def test_logs_written_in_any_way_are_read_alike(logs, separators, space):
+    raw = (space + json.dumps(logs, separators=separators) + space).encode()
+    assert outcome(log_columns, raw) == outcome(one_by_one, raw)
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_real_answers_need_no_reader_of_json(recorded, separators):
+    raw = json.dumps(recorded, separators=separators).encode()
+    assert list(scan(raw)) == one_by_one(raw)
+    assert list(scan(json.dumps(recorded[:1]).encode())) == wire.logs(recorded[:1])
+    assert outcome(log_columns, b" [ ] ") == []
+
+
+def test_damaged_answers_are_refused_as_they_always_were(recorded):
+    """Bytes of an answer are changed, taken away or repeated: 6,000 of them, the same each time."""
+    chance = random.Random(20)
+    refused = 0
+    for _ in range(6_000):
+        logs = chance.sample(recorded, chance.randint(1, 4))
+        raw = bytearray(json.dumps(logs, separators=(",", ":")).encode())
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(raw))
+            match chance.randrange(4):
+                case 0:
+                    raw[place] = chance.choice(DAMAGE)
+                case 1:
+                    del raw[place : place + chance.randint(1, 40)]
+                case 2:
+                    raw[place:place] = raw[place : place + chance.randint(1, 200)]
+                case 3:
+                    other = chance.randrange(len(raw))
+                    raw[place : place + 66] = raw[other : other + 66]
+            if not raw:
+                break
+        expected = outcome(one_by_one, bytes(raw))
+        assert outcome(log_columns, bytes(raw)) == expected, bytes(raw)
+        refused += isinstance(expected, str)
+    assert 1_000 < refused < 6_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"removed": True},
+        {"topics": ["0x" + "11" * 32] * 5},
+        {"topics": "0x"},
+        {"data": "0x1"},
+        {"data": None},
+        {"logIndex": "0x8000000000000000"},
+        {"logIndex": 7},
+        {"blockNumber": "0x"},
+        {"blockHash": "0x" + "11" * 31},
+        {"address": "0x" + "zz" * 20},
+    ],
+    ids=repr,
+)
+def test_one_bad_log_among_good_ones_is_refused_by_its_words(recorded, change):
+    for place in (0, 1, 2):
+        logs = [dict(log) for log in recorded[:3]]
+        logs[place] |= change
+        raw = json.dumps(logs).encode()
+        assert isinstance(outcome(log_columns, raw), str)
+        assert outcome(log_columns, raw) == outcome(one_by_one, raw)
