@@ -131,8 +131,7 @@ def _compared(side: Side, twin: Side, ours: Logs, theirs: Logs, common: Range) -
     what = difference(ours.of(parting, parting), theirs.of(parting, parting))
     yield Checked(
         side.name,
-        f"of {blocks(common)}, block {parting:,} is the first that differs: {what}; ask a third "
-        "node for that block, and index anew what is wrong",
+        f"block {parting:,} is the first to differ: {what}; ask a third node",
         holds=False,
     )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from analyzer.indexer.ranges import Range
 
-ANEW: Final = "set the file aside and run `perpscope index` into a new one"
+ANEW: Final = "run `perpscope index --db NEW`"
 REBUILD: Final = "run `perpscope index --rebuild`"
 MOST: Final = 10
 """Failures of one kind that are named one by one."""

@@ -14,15 +14,15 @@ from analyzer.store import evidence, raw_logs
 from analyzer.store.raw_logs import Stream
 
 PARTS: Final = {
-    "block_hash": "block hash (one of the two follows another fork)",
+    "block_hash": "block hash, so one follows another fork",
     "block_time": "block time",
     "tx_hash": "transaction hash",
     "tx_index": "transaction index",
     "address": "address",
     "topic_count": "number of topics",
-    "topics": "topics",
-    "lengths": "size of its data",
-    "data": "data",
+    "topics": "topic",
+    "lengths": "length of data",
+    "data": "payload",
 }
 """What a log is made of, apart from its place, in words."""
 
@@ -80,5 +80,5 @@ def difference(ours: LogColumns, theirs: LogColumns) -> str:
         mine, other = ours[row : row + 1], theirs[row : row + 1]
         for part, words in PARTS.items():
             if not np.array_equal(getattr(mine, part), getattr(other, part)):
-                return f"log {place:,} differs in its {words}"
+                return f"log {place:,} has another {words}"
     raise AssertionError("logs with different digests are the same")

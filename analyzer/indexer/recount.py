@@ -7,6 +7,8 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from analyzer.indexer.checked import ANEW, MOST, REBUILD, Checked, blocks
+from analyzer.indexer.ranges import Range
+from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import event_tables, evidence, raw_logs
@@ -21,36 +23,33 @@ def recounted(
     ranges: Sequence[Checkpoint],
     told: Counter[str],
 ) -> Iterator[Checked]:
-    """Count and digest of every finished range, as its rows give them, and the event rows of it.
+    """Count and digest of every finished range, as its rows give them, and its event rows.
 
-    Ranges are read a few at a time; ``told`` takes up how many rows each event table must have.
+    Ranges are read a few at a time. ``told`` takes up how many rows each event table must have;
+    what damaged logs would give is not compared, as the cure for the one is none for the other.
     """
     if broken := evidence.misshapen(connection, stream):
         place = "an unknown block" if broken[0] is None else f"block {broken[0]:,}"
         yield Checked(
             f"{name} digests",
-            f"{broken[1]:,} rows are no logs (values missing or of wrong size), the first of "
-            f"{place}; no digest was compared: {ANEW}",
+            f"not compared, as {broken[1]:,} rows are no logs, the first of {place}: {ANEW}",
             holds=False,
         )
+        told.update(event_tables.counted(connection, deployment, *_extent(ranges)))
         return
     events = protocols()[deployment.protocol].events(deployment)
     wrong, astray = 0, 0
     for group in _groups(ranges):
-        extent = (group[0].from_block, max(one.to_block for one in group))
+        extent = _extent(group)
         logs = raw_logs.stored_logs(connection, stream, *extent)
-        for one in group:
-            low = int(np.searchsorted(logs.block_number, one.from_block))
-            high = int(np.searchsorted(logs.block_number, one.to_block, side="right"))
-            held = logs[low:high]
-            if complaint := _complaint(one, len(held), raw_logs.digest(held)):
-                wrong += 1
-                if wrong <= MOST:
-                    yield Checked(f"{name} digest", complaint, holds=False)
-        rows = event_tables.told(deployment, events, logs)
-        told.update(rows)
+        complaints = [complaint for one in group if (complaint := _complaint(one, logs))]
+        for complaint in complaints[: max(0, MOST - wrong)]:
+            yield Checked(f"{name} digest", complaint, holds=False)
+        wrong += len(complaints)
         stored = event_tables.counted(connection, deployment, *extent)
-        if differing := sorted(t for t in rows.keys() | stored.keys() if rows[t] != stored[t]):
+        rows = stored if complaints else event_tables.told(deployment, events, logs)
+        told.update(rows)
+        if differing := _differing(rows, stored):
             astray += 1
             if astray <= MOST:
                 table = differing[0]
@@ -71,19 +70,20 @@ def recounted(
 def strays(
     connection: DuckDBPyConnection, name: str, deployment: Deployment, told: Counter[str]
 ) -> Iterator[Checked]:
-    """Event rows where no log range is; those within are compared range by range."""
+    """Event rows of all blocks together: within the ranges they are compared range by range."""
     stored = event_tables.counted(connection, deployment, 0, HIGHEST_BLOCK)
-    tables = len(told.keys() | stored.keys())
-    surplus = sum(stored.values()) - sum(told.values())
-    if told == stored:
+    tables = told.keys() | stored.keys()
+    differing = _differing(told, stored)
+    if not differing:
         yield Checked(
             f"{name} events",
-            f"{sum(told.values()):,} rows in {tables:,} tables, one of each log that is decoded",
+            f"{sum(told.values()):,} rows in {len(tables):,} tables, one of each decoded log",
         )
     else:
         yield Checked(
             f"{name} events",
-            f"{surplus:+,} rows in {tables:,} tables against what the logs give: {REBUILD}",
+            f"{len(differing):,} of {len(tables):,} tables have more or fewer rows than logs give: "
+            f"{REBUILD}",
             holds=False,
         )
 
@@ -102,10 +102,21 @@ def _groups(ranges: Sequence[Checkpoint]) -> Iterator[list[Checkpoint]]:
         yield group
 
 
-def _complaint(one: Checkpoint, count: int, digest: str) -> str | None:
+def _differing(told: Counter[str], stored: Counter[str]) -> list[str]:
+    return sorted(one for one in told.keys() | stored.keys() if told[one] != stored[one])
+
+
+def _extent(ranges: Sequence[Checkpoint]) -> Range:
+    return ranges[0].from_block, max(one.to_block for one in ranges)
+
+
+def _complaint(one: Checkpoint, logs: LogColumns) -> str | None:
+    """What is wrong with a range, of which the logs may be a part."""
     extent = blocks((one.from_block, one.to_block))
-    if count != one.logs:
-        return f"{extent} hold {count:,} logs, not the {one.logs:,} that were read: {ANEW}"
-    if digest != one.digest:
-        return f"{extent} do not hold the logs that were read, their digest differs: {ANEW}"
+    low = int(np.searchsorted(logs.block_number, one.from_block))
+    high = int(np.searchsorted(logs.block_number, one.to_block, side="right"))
+    if high - low != one.logs:
+        return f"{extent}: {high - low:,} logs, not the {one.logs:,} that were read: {ANEW}"
+    if raw_logs.digest(logs[low:high]) != one.digest:
+        return f"{extent}: not the logs that were read: {ANEW}"
     return None

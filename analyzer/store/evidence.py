@@ -132,16 +132,16 @@ def hashes(connection: DuckDBPyConnection, deployment: Deployment) -> Hashes:
     snapshots, logs.
     """
     key = _key(deployment)
-    known = first(
-        connection, f"{STATEMENTS} select count(*) from agreed where property = 'hash'", key
-    )
     links = first(connection, LINKS, key)
-    assert known is not None
+    found = first(
+        connection,
+        f"{STATEMENTS} select count(*) filter (where property = 'hash'),"
+        " list((number, property) order by number, property) filter (where ways > 1) from agreed",
+        key,
+    )
     assert links is not None
-    wrong = connection.execute(
-        f"{STATEMENTS} select number, property from agreed where ways > 1 order by 1, 2", key
-    ).fetchall()
-    return Hashes(known[0], links[0], wrong)
+    assert found is not None
+    return Hashes(found[0], links[0], found[1] or [])
 
 
 def snapshot_blocks(connection: DuckDBPyConnection, deployment: Deployment) -> SnapshotBlocks:
