@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from analyzer.errors import AnalyzerError
@@ -57,22 +58,33 @@ def agreement(path: Path, other: Path) -> Iterator[Checked]:
     Raises ``AnalyzerError`` where a database cannot be read or both are one file.
     """
     _check_files(path, other)
-    compared = 0
     with open_for_reading(path) as here, open_for_reading(other) as there:
         ours = [Side(here, deployment) for deployment in remembered(here)]
         theirs = [Side(there, deployment) for deployment in remembered(there)]
-        for side, twin in ((side, twin) for side in ours for twin in theirs):
-            if side.identity == twin.identity:
-                common = _common(side, twin)
-                compared += len(common)
-                for mine, others, extent in common:
-                    yield from _compared(side, twin, mine, others, extent)
-                yield from _left_out(side, twin, [extent for *_, extent in common])
-        for sides, opposite, words in ((ours, theirs, "not"), (theirs, ours, "only")):
-            known = {one.identity for one in opposite}
-            for side in sides:
-                if side.identity not in known:
-                    yield Checked(side.name, f"is {words} in {other.name}, so not compared")
+        try:
+            yield from _all_compared(ours, theirs, other)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise AnalyzerError(
+                f"{path.name} or {other.name} cannot be read on ({reason}): run `perpscope doctor "
+                "--completeness` on each"
+            ) from error
+
+
+def _all_compared(ours: list[Side], theirs: list[Side], other: Path) -> Iterator[Checked]:
+    compared = 0
+    for side, twin in ((side, twin) for side in ours for twin in theirs):
+        if side.identity == twin.identity:
+            common = _common(side, twin)
+            compared += len(common)
+            for mine, others, extent in common:
+                yield from _compared(side, twin, mine, others, extent)
+            yield from _left_out(side, twin, [extent for *_, extent in common])
+    for sides, opposite, words in ((ours, theirs, "not"), (theirs, ours, "only")):
+        known = {one.identity for one in opposite}
+        for side in sides:
+            if side.identity not in known:
+                yield Checked(side.name, f"is {words} in {other.name}, so not compared")
     if not compared:
         yield Checked(
             "agreement",

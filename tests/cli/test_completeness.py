@@ -414,6 +414,23 @@ def test_a_file_that_is_no_database_is_refused(perpscope, db, tmp_path, content)
     assert other.exists() is (content is not None)
 
 
+def test_a_file_whose_bytes_have_changed_is_said_to_be_damaged(perpscope, db, recorded_db):
+    sound = recorded_db.read_bytes()
+    noticed = 0
+    for at in range(len(sound) // 20, len(sound), len(sound) // 20):
+        db.write_bytes(sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :])
+        ran = perpscope("doctor", "--completeness", "--db", db)
+        assert "Traceback" not in ran.err
+        if ran.code != 0:
+            noticed += 1
+            assert ran.code == 2
+            assert ran.err.startswith("error: t.duckdb is damaged, its bytes are not those that ")
+            both = perpscope("doctor", "--db", recorded_db, "--against", db)
+            assert both.code in (0, 2)
+            assert "Traceback" not in both.err
+    assert noticed > 0
+
+
 def test_a_database_is_not_compared_with_itself(perpscope, db):
     ran = perpscope("doctor", "--db", db, "--against", db)
     assert ran.code == 2
