@@ -25,6 +25,8 @@ WRITING: Final[Config] = {
     "memory_limit": "384MB",
 }
 """Settings of a writer: a longer log between checkpoints, and memory that history cannot fill."""
+CORRUPT: Final = "Corrupt database file"
+"""What DuckDB says, in an error of no class of its own, of bytes that are not as it wrote them."""
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -43,6 +45,10 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
             yield connection
     except DISK_ERRORS as error:
         raise _disk_error(path, error) from error
+    except duckdb.Error as error:
+        if CORRUPT not in str(error):
+            raise
+        raise _disk_error(path, error) from error
     finally:
         _close(connection, path)
 
@@ -59,6 +65,10 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
         connection.execute("set lock_configuration = true")
         with _interruptible():
             yield connection
+    except duckdb.Error as error:
+        if CORRUPT not in str(error):
+            raise
+        raise _disk_error(path, error) from error
     finally:
         _close(connection, path)
 
@@ -131,6 +141,11 @@ def _open_error(path: Path, error: duckdb.Error) -> AnalyzerError:
 
 def _disk_error(path: Path, error: Exception) -> AnalyzerError:
     reason = str(error).splitlines()[0]
+    if CORRUPT in reason:
+        return AnalyzerError(
+            f"{path.name} is damaged, its bytes are not those that were written: take a copy of "
+            "it from elsewhere, or run `perpscope index --db NEW`"
+        )
     return AnalyzerError(
         f"{path.name} cannot be read or written ({reason}): check the path, its permissions and "
         "the free space; nothing already stored was lost"

@@ -6,6 +6,7 @@ what is no plain name is left out, and a number of more than 38 digits is null: 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -59,6 +60,40 @@ def append(
         placed = _places(deployment, logs, rows) | columns
         fitting = _fit(connection, table, placed)
         insert(connection, table, pa.table({name: placed[name][1] for name in fitting}))
+
+
+def told(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> Counter[str]:
+    """How many rows logs give each event table."""
+    rows: Counter[str] = Counter()
+    decoded = decode(events, logs)
+    for group in decoded.groups:
+        rows[table_of(deployment.protocol, group.known.name)] += len(group.rows)
+    for _, known, _ in decoded.singly:
+        rows[table_of(deployment.protocol, known.name)] += 1
+    return rows
+
+
+def counted(
+    connection: DuckDBPyConnection, deployment: Deployment, from_block: int, to_block: int
+) -> Counter[str]:
+    """How many rows of a range of blocks each event table holds."""
+    names = tables(connection, deployment.protocol)
+    if not names:
+        return Counter()
+    one = (
+        "select '{0}', count(*) from {0} where chain_id = $chain_id"
+        " and deployment = $deployment and block_number between $from_block and $to_block"
+    )
+    rows = connection.execute(
+        " union all ".join(one.format(name) for name in names),
+        {
+            "chain_id": deployment.chain_id,
+            "deployment": deployment.name,
+            "from_block": from_block,
+            "to_block": to_block,
+        },
+    ).fetchall()
+    return Counter({name: count for name, count in rows if count})
 
 
 def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:

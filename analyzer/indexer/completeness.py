@@ -1,0 +1,180 @@
+"""Whether a database holds what it says it holds: ranges, digests, hashes, and what follows."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.indexer.checked import ANEW, MOST, REBUILD, Checked, blocks
+from analyzer.indexer.ranges import Range, between, doubled, merged
+from analyzer.indexer.recount import recounted, strays
+from analyzer.protocol import Deployment
+from analyzer.protocols import protocols
+from analyzer.store import evidence, raw_logs, replays
+from analyzer.store.database import open_for_reading
+from analyzer.store.deployments import remembered
+from analyzer.store.raw_logs import HIGHEST_BLOCK, Checkpoint, Stream
+
+
+def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
+    """What is covered of each deployment, what is not, and whether the rows bear it out.
+
+    ``finalized`` is the finalized block by chain id, as far as a node was asked. Raises
+    ``AnalyzerError`` where there is no database that can be read.
+    """
+    with open_for_reading(path) as connection:
+        for deployment in remembered(connection):
+            yield from _of_deployment(connection, deployment, finalized.get(deployment.chain_id))
+        for chain_id, filter_, start, end, count in evidence.unclaimed(connection):
+            yield Checked(
+                f"chain {chain_id} filter {filter_}",
+                f"{count:,} logs of {blocks((start, end))} are of no finished range: {ANEW}",
+                holds=False,
+            )
+
+
+def covered_ranges(connection: DuckDBPyConnection, stream: Stream) -> list[Range]:
+    """The blocks that a stream's finished ranges cover."""
+    ranges = raw_logs.checkpoints(connection, stream)
+    return merged((one.from_block, one.to_block) for one in ranges)
+
+
+def _of_deployment(
+    connection: DuckDBPyConnection, deployment: Deployment, finalized: int | None
+) -> Iterator[Checked]:
+    name = f"{deployment.protocol} {deployment.name}"
+    filters = protocols()[deployment.protocol].log_filters(deployment)
+    present = {stream for stream, *_ in raw_logs.streams(connection, deployment, filters)}
+    covered: list[Range] = []
+    told: Counter[str] = Counter()
+    for stream, _, _ in raw_logs.stored_streams(connection, deployment):
+        ranges = raw_logs.checkpoints(connection, stream)
+        yield from _ranges(connection, name, stream, ranges)
+        if stream not in present:
+            yield Checked(
+                f"{name} filters",
+                f"{_extent(ranges)} were read under other filters than today's: "
+                "run `perpscope index`, which reads them again",
+                holds=False,
+            )
+            continue
+        covered += [(one.from_block, one.to_block) for one in ranges]
+        yield from recounted(connection, name, deployment, stream, ranges, told)
+        yield _replayed(connection, name, stream, ranges)
+    yield from strays(connection, name, deployment, told)
+    yield from _hashes(connection, name, deployment)
+    yield from _missing(connection, name, deployment, merged(covered), finalized)
+
+
+def _ranges(
+    connection: DuckDBPyConnection, name: str, stream: Stream, ranges: Sequence[Checkpoint]
+) -> Iterator[Checked]:
+    every = [(one.from_block, one.to_block) for one in ranges]
+    covered = merged(every)
+    gaps = between(covered)
+    for gap in gaps[:MOST]:
+        yield Checked(f"{name} gap", f"{blocks(gap)} are in no finished range: {ANEW}", holds=False)
+    overlaps = doubled(every)
+    for overlap in overlaps[:MOST]:
+        yield Checked(
+            f"{name} overlap",
+            f"{blocks(overlap)} are in more than one finished range: {ANEW}",
+            holds=False,
+        )
+    for outside in [(0, covered[0][0] - 1), *gaps, (covered[-1][1] + 1, HIGHEST_BLOCK)]:
+        if rows := evidence.rows_of(connection, stream, *outside):
+            yield Checked(
+                f"{name} logs",
+                f"{rows.count:,} logs of {blocks((rows.first, rows.last))} are of no finished "
+                f"range: {ANEW}",
+                holds=False,
+            )
+    logs = sum(one.logs for one in ranges)
+    yield Checked(
+        f"{name} ranges",
+        f"{_extent(ranges)}, {logs:,} logs; finished ranges {len(ranges):,}, gaps {len(gaps):,}, "
+        f"overlaps {len(overlaps):,}",
+        holds=not gaps and not overlaps,
+    )
+
+
+def _extent(ranges: Sequence[Checkpoint]) -> str:
+    return blocks((ranges[0].from_block, max(one.to_block for one in ranges)))
+
+
+def _replayed(
+    connection: DuckDBPyConnection, name: str, stream: Stream, ranges: Sequence[Checkpoint]
+) -> Checked:
+    end = max(one.to_block for one in ranges)
+    done = replays.replayed_to(connection, stream)
+    if done == end:
+        return Checked(f"{name} replay", f"every log up to block {done:,} is replayed")
+    if done < end:
+        start = max(done + 1, ranges[0].from_block)
+        return Checked(
+            f"{name} replay",
+            f"logs of {blocks((start, end))} are not replayed: run `perpscope index`",
+            holds=False,
+        )
+    return Checked(
+        f"{name} replay",
+        f"says block {done:,}, above the last log range's {end:,}: {REBUILD}",
+        holds=False,
+    )
+
+
+def _hashes(connection: DuckDBPyConnection, name: str, deployment: Deployment) -> Iterator[Checked]:
+    found = evidence.hashes(connection, deployment)
+    for number, value in found.contradictions[:MOST]:
+        yield Checked(
+            f"{name} {value}",
+            f"two {'hashes' if value == 'hash' else 'times'} of block {number:,} are stored: "
+            f"{ANEW}",
+            holds=False,
+        )
+    yield Checked(
+        f"{name} hashes",
+        f"{found.known:,} blocks known by hash, {found.links:,} parent links, "
+        f"{len(found.contradictions):,} contradictions",
+        holds=not found.contradictions,
+    )
+
+
+def _missing(
+    connection: DuckDBPyConnection,
+    name: str,
+    deployment: Deployment,
+    covered: Sequence[Range],
+    finalized: int | None,
+) -> Iterator[Checked]:
+    snapshots = evidence.snapshot_blocks(connection, deployment)
+    if not covered:
+        yield Checked(
+            f"{name} missing",
+            "no logs are stored, as none are needed for a snapshot of state"
+            if snapshots.from_logs is None
+            else f"the logs that its snapshot at block {snapshots.from_logs:,} rests on: {ANEW}",
+            holds=snapshots.from_logs is None,
+        )
+        return
+    start, end = covered[0][0], covered[-1][1]
+    if snapshots.from_logs is not None and snapshots.from_logs > end:
+        yield Checked(
+            f"{name} missing",
+            f"logs of {blocks((end + 1, snapshots.from_logs))}, on which a snapshot rests: run "
+            "`perpscope index`",
+            holds=False,
+        )
+    missing: list[str] = []
+    if deployment.start_block < start:
+        missing.append(f"{blocks((deployment.start_block, start - 1))} since its first block")
+    if snapshots.newest is not None and snapshots.newest > end:
+        missing.append(f"{blocks((end + 1, snapshots.newest))} up to its newest snapshot")
+    if finalized is not None and finalized > end:
+        missing.append(f"{blocks((end + 1, finalized))} up to the chain's finalized one")
+    up_to = "the chain's finalized block" if finalized is not None else "its newest snapshot"
+    yield Checked(
+        f"{name} missing",
+        f"not read: {', '.join(missing)}" if missing else f"nothing up to {up_to}",
+    )

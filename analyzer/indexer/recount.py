@@ -1,0 +1,122 @@
+"""Finished ranges counted again: their logs, their digests and what their events came to."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+
+from analyzer.indexer.checked import ANEW, MOST, REBUILD, Checked, blocks
+from analyzer.indexer.ranges import Range
+from analyzer.log_columns import LogColumns
+from analyzer.protocol import Deployment
+from analyzer.protocols import protocols
+from analyzer.store import event_tables, evidence, raw_logs
+from analyzer.store.raw_logs import HIGHEST_BLOCK, Checkpoint, Stream
+
+
+def recounted(
+    connection: DuckDBPyConnection,
+    name: str,
+    deployment: Deployment,
+    stream: Stream,
+    ranges: Sequence[Checkpoint],
+    told: Counter[str],
+) -> Iterator[Checked]:
+    """Count and digest of every finished range, as its rows give them, and its event rows.
+
+    Ranges are read a few at a time. ``told`` takes up how many rows each event table must have;
+    what damaged logs would give is not compared, as the cure for the one is none for the other.
+    """
+    if broken := evidence.misshapen(connection, stream):
+        place = "an unknown block" if broken[0] is None else f"block {broken[0]:,}"
+        yield Checked(
+            f"{name} digests",
+            f"not compared, as {broken[1]:,} rows are no logs, the first of {place}: {ANEW}",
+            holds=False,
+        )
+        told.update(event_tables.counted(connection, deployment, *_extent(ranges)))
+        return
+    events = protocols()[deployment.protocol].events(deployment)
+    wrong, astray = 0, 0
+    for group in _groups(ranges):
+        extent = _extent(group)
+        logs = raw_logs.stored_logs(connection, stream, *extent)
+        complaints = [complaint for one in group if (complaint := _complaint(one, logs))]
+        for complaint in complaints[: max(0, MOST - wrong)]:
+            yield Checked(f"{name} digest", complaint, holds=False)
+        wrong += len(complaints)
+        stored = event_tables.counted(connection, deployment, *extent)
+        rows = stored if complaints else event_tables.told(deployment, events, logs)
+        told.update(rows)
+        if differing := _differing(rows, stored):
+            astray += 1
+            if astray <= MOST:
+                table = differing[0]
+                yield Checked(
+                    f"{name} events",
+                    f"{table} has {stored[table]:,} rows of {blocks(extent)}, their logs give "
+                    f"{rows[table]:,}: {REBUILD}",
+                    holds=False,
+                )
+    yield Checked(
+        f"{name} digests",
+        f"{len(ranges) - wrong:,} of {len(ranges):,} finished ranges hold the logs of their count "
+        "and digest",
+        holds=not wrong,
+    )
+
+
+def strays(
+    connection: DuckDBPyConnection, name: str, deployment: Deployment, told: Counter[str]
+) -> Iterator[Checked]:
+    """Event rows of all blocks together: within the ranges they are compared range by range."""
+    stored = event_tables.counted(connection, deployment, 0, HIGHEST_BLOCK)
+    tables = told.keys() | stored.keys()
+    differing = _differing(told, stored)
+    if not differing:
+        yield Checked(
+            f"{name} events",
+            f"{sum(told.values()):,} rows in {len(tables):,} tables, one of each decoded log",
+        )
+    else:
+        yield Checked(
+            f"{name} events",
+            f"{len(differing):,} of {len(tables):,} tables have more or fewer rows than logs give: "
+            f"{REBUILD}",
+            holds=False,
+        )
+
+
+def _groups(ranges: Sequence[Checkpoint]) -> Iterator[list[Checkpoint]]:
+    """Ranges that are read together: many small ones, or a large one."""
+    group: list[Checkpoint] = []
+    held = 0
+    for one in ranges:
+        group.append(one)
+        held += one.logs
+        if held >= raw_logs.REPLAY_BATCH:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _differing(told: Counter[str], stored: Counter[str]) -> list[str]:
+    return sorted(one for one in told.keys() | stored.keys() if told[one] != stored[one])
+
+
+def _extent(ranges: Sequence[Checkpoint]) -> Range:
+    return ranges[0].from_block, max(one.to_block for one in ranges)
+
+
+def _complaint(one: Checkpoint, logs: LogColumns) -> str | None:
+    """What is wrong with a range, of which the logs may be a part."""
+    extent = blocks((one.from_block, one.to_block))
+    low = int(np.searchsorted(logs.block_number, one.from_block))
+    high = int(np.searchsorted(logs.block_number, one.to_block, side="right"))
+    if high - low != one.logs:
+        return f"{extent}: {high - low:,} logs, not the {one.logs:,} that were read: {ANEW}"
+    if raw_logs.digest(logs[low:high]) != one.digest:
+        return f"{extent}: not the logs that were read: {ANEW}"
+    return None

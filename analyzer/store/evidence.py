@@ -1,0 +1,190 @@
+"""What stored rows say about one another: for those who check a database instead of reading it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from duckdb import DuckDBPyConnection
+
+from analyzer.protocol import Deployment
+from analyzer.store.database import first
+from analyzer.store.raw_logs import Stream
+from analyzer.store.schema import EVENT_TABLES
+
+OF_STREAM: Final = "chain_id = ? and filter = ? and block_number between ? and ?"
+MINE: Final = "chain_id = $chain_id and protocol = $protocol and deployment = $deployment"
+
+MISSHAPEN: Final = """
+select min(block_number), count(*) from raw_logs
+where chain_id = ? and filter = ? and (
+    block_number is null or log_index is null or tx_index is null or block_time is null
+    or data is null or octet_length(block_hash) is distinct from 32
+    or octet_length(tx_hash) is distinct from 32 or octet_length(address) is distinct from 20
+    or octet_length(coalesce(topic0, block_hash)) <> 32
+    or octet_length(coalesce(topic1, block_hash)) <> 32
+    or octet_length(coalesce(topic2, block_hash)) <> 32
+    or octet_length(coalesce(topic3, block_hash)) <> 32
+)
+"""
+
+STATEMENTS: Final = f"""
+with of_logs as (
+    select distinct block_number, block_hash, block_time from raw_logs
+    where chain_id = $chain_id and filter in (select filter from checkpoints where {MINE})
+),
+said as (
+    select number, 'hash' as property, hash as value from raw_blocks where {MINE}
+    union all
+    select number - 1, 'hash', parent_hash from raw_blocks where {MINE}
+    union all
+    select number, 'time', time::varchar from raw_blocks where {MINE}
+    union all
+    select to_block, 'hash', to_hash from checkpoints where {MINE}
+    union all
+    select block_number, 'hash', block_hash from raw_snapshots where {MINE}
+    union all
+    select block_number - 1, 'hash', parent_hash from raw_snapshots where {MINE}
+    union all
+    select block_number, 'time', block_time::varchar from raw_snapshots where {MINE}
+    union all
+    select block_number, 'hash', '0x' || lower(hex(block_hash)) from of_logs
+    union all
+    select block_number, 'time', block_time::varchar from of_logs
+),
+agreed as (
+    select number, property, count(distinct value) as ways from said
+    where value is not null and value <> '' and number >= 0
+    group by number, property
+)
+"""
+LINKS: Final = f"""
+select count(*) from (select distinct number from raw_blocks where {MINE}) as one
+semi join (select number from raw_blocks where {MINE}) as other on other.number = one.number + 1
+"""
+BOUNDS: Final = f"""
+select max(block_number) from (
+    select block_number, sum(count(*)) over (order by block_number) as reached
+    from raw_logs where {OF_STREAM} group by block_number
+) group by reached // ? order by 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How many rows a range of blocks holds, and the first and last block that has any."""
+
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """How many blocks are known by hash, how many neighbours are linked, and what contradicts.
+
+    ``contradictions`` holds block number and property (``hash`` or ``time``), in chain order.
+    """
+
+    known: int
+    links: int
+    contradictions: list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBlocks:
+    """The newest block with a snapshot, and the newest whose positions rest on logs."""
+
+    newest: int | None
+    from_logs: int | None
+
+
+def misshapen(connection: DuckDBPyConnection, stream: Stream) -> tuple[int | None, int] | None:
+    """The first block and the number of rows that are no logs: values missing or of wrong size."""
+    row = first(connection, MISSHAPEN, [stream.chain_id, stream.filter])
+    return (row[0], row[1]) if row and row[1] else None
+
+
+def rows_of(
+    connection: DuckDBPyConnection, stream: Stream, from_block: int, to_block: int
+) -> Rows | None:
+    """The stream's logs within a range of blocks, counted."""
+    row = first(
+        connection,
+        f"select count(*), min(block_number), max(block_number) from raw_logs where {OF_STREAM}",
+        [stream.chain_id, stream.filter, from_block, to_block],
+    )
+    return Rows(*row) if row and row[0] else None
+
+
+def chunk_ends(
+    connection: DuckDBPyConnection, stream: Stream, from_block: int, to_block: int, size: int
+) -> list[int]:
+    """Last blocks of consecutive ranges of about ``size`` logs: the same for the same logs."""
+    rows = connection.execute(
+        BOUNDS, [stream.chain_id, stream.filter, from_block, to_block, size]
+    ).fetchall()
+    return [block for (block,) in rows]
+
+
+def hashes(connection: DuckDBPyConnection, deployment: Deployment) -> Hashes:
+    """Whether all that is stored of a block names the same hash and time.
+
+    Witnesses of a hash: headers, parent hashes of the headers after them, ends of finished ranges,
+    snapshots, logs.
+    """
+    key = _key(deployment)
+    links = first(connection, LINKS, key)
+    found = first(
+        connection,
+        f"{STATEMENTS} select count(*) filter (where property = 'hash'),"
+        " list((number, property) order by number, property) filter (where ways > 1) from agreed",
+        key,
+    )
+    assert links is not None
+    assert found is not None
+    return Hashes(found[0], links[0], found[1] or [])
+
+
+def snapshot_blocks(connection: DuckDBPyConnection, deployment: Deployment) -> SnapshotBlocks:
+    """How high a deployment's snapshots reach."""
+    row = first(
+        connection,
+        "select max(block_number), max(block_number) filter (where source <> 'state')"
+        f" from raw_snapshots where {MINE}",
+        _key(deployment),
+    )
+    return SnapshotBlocks(*row) if row else SnapshotBlocks(None, None)
+
+
+def derived_sums(
+    connection: DuckDBPyConnection, deployment: Deployment, from_block: int, to_block: int
+) -> dict[str, tuple[int, int]]:
+    """How many normalised rows the logs of a range gave each table, and the sum of their hashes."""
+    found: dict[str, tuple[int, int]] = {}
+    for table in EVENT_TABLES:
+        row = first(
+            connection,
+            "select count(*), coalesce(sum(md5_number_lower(rows::varchar)::hugeint), 0)"
+            f" from (select * exclude (deployment) from {table} where {MINE}"
+            " and log_index >= 0 and block_number between $from_block and $to_block) as rows",
+            _key(deployment) | {"from_block": from_block, "to_block": to_block},
+        )
+        assert row is not None
+        found[table] = (row[0], row[1])
+    return found
+
+
+def unclaimed(connection: DuckDBPyConnection) -> list[tuple[int, str, int, int, int]]:
+    """Logs of no known deployment's finished range: chain, filter, first and last block, count."""
+    return connection.execute(
+        "select chain_id, filter, min(block_number), max(block_number), count(*) from raw_logs"
+        " anti join (checkpoints semi join raw_deployments using (chain_id, protocol, deployment))"
+        " using (chain_id, filter) group by all order by all"
+    ).fetchall()
+
+
+def _key(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "chain_id": deployment.chain_id,
+        "protocol": deployment.protocol,
+        "deployment": deployment.name,
+    }
