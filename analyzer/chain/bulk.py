@@ -62,7 +62,7 @@ def scan(raw: bytes | msgspec.Raw) -> LogColumns:
     """The logs of an answer whose logs are written alike; else ``ValueError``."""
     text = np.frombuffer(raw, np.uint8)
     first, close = _ends(text)
-    starts = np.flatnonzero(text[first:close] == BRACE) + first
+    starts = _braces(text, first, close)
     if not len(starts) or starts[0] != first:
         raise ValueError("no log at the beginning")
     columns = _Columns(len(starts))
@@ -73,6 +73,14 @@ def scan(raw: bytes | msgspec.Raw) -> LogColumns:
     alone = np.frombuffer(last + bytes(8), np.uint8)
     _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns)
     return columns.logs()
+
+
+def _braces(text: Bytes, first: int, close: int) -> Numbers:
+    found = [
+        np.flatnonzero(text[begin : min(begin + CACHED, close)] == BRACE) + begin
+        for begin in range(first, close, CACHED)
+    ]
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _decoded(raw: bytes | msgspec.Raw) -> Any:

@@ -74,17 +74,15 @@ class LogReader:
                     segment.future.cancel()
 
     def _fill(self, segments: deque["_Segment"], filters: Sequence[LogFilter]) -> None:
-        """Start what may run beside what is running, the earliest blocks first."""
-        running = sum(s.future is not None and not s.future.done() for s in segments)
+        """Line up what comes next, the earliest blocks first, so that no thread waits for us."""
         for index in range(HELD * self._settings.concurrency):
-            if index and (index >= len(segments) or running >= self._settings.concurrency):
+            if index >= len(segments):
                 break
             segment = segments[index]
             if segment.future is None:
                 end = min(segment.last, segment.first + self._window.size - 1)
                 future = self._pool.submit(self._beginning, filters, segment.first, end)
                 segments[index] = _Segment(segment.first, end, future)
-                running += 1
                 if end < segment.last:
                     segments.insert(index + 1, _Segment(end + 1, segment.last))
 

@@ -4,6 +4,7 @@ Read-only is a property of this module: nothing but ``ALLOWED`` can leave it.
 """
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -40,6 +41,13 @@ class _Envelope(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None
 
+
+LONG: Final = frozenset({"eth_getLogs"})
+"""Methods whose results are long, and whose reader tells damaged JSON itself."""
+LONG_BYTES: Final = 1 << 16
+_USUAL_HEAD: Final = re.compile(
+    rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*|"id"\s*:\s*(?P<id>\d{1,18})\s*,\s*)*"result"\s*:'
+)
 
 _SINGLE: Final = msgspec.json.Decoder(_Envelope)
 _SEVERAL: Final = msgspec.json.Decoder(list[_Envelope] | _Envelope)
@@ -131,6 +139,8 @@ class Rpc:
         reply = self._exchange(query[0], msgspec.json.encode(request))
         if isinstance(reply, RpcFailure):
             return reply
+        if query[0] in LONG and (result := _long_result(reply, request["id"])) is not None:
+            return result
         try:
             envelope = _SINGLE.decode(reply.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -282,6 +292,22 @@ class Rpc:
             limits=named_limits(text),
             wait=wait if wait is not None else hinted_wait(data, text),
         )
+
+
+def _long_result(reply: Reply, request_id: int) -> msgspec.Raw | None:
+    """A long result, cut out of an envelope that is written as usual without reading it twice.
+
+    What lies between the envelope's head and its last brace is one JSON value, or else damaged for
+    the result's reader as it would have been for the envelope's.
+    """
+    if reply.status != 200 or len(reply.body) < LONG_BYTES:
+        return None
+    head = _USUAL_HEAD.match(reply.body[:256])
+    tail = reply.body[-64:].rstrip()
+    if head is None or head["id"] is None or int(head["id"]) != request_id or tail[-1:] != b"}":
+        return None
+    end = len(reply.body) - len(reply.body[-64:]) + len(tail) - 1
+    return msgspec.Raw(memoryview(reply.body)[head.end() : end])
 
 
 def _common_refusal(outcomes: Sequence[Outcome]) -> RpcFailure | None:

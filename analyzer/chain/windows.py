@@ -5,7 +5,7 @@ from typing import Final
 
 from analyzer.chain.failure import Kind, RpcFailure
 
-ENOUGH: Final = 1 << 23
+ENOUGH: Final = 1 << 22
 """Bytes of logs from which on larger ranges are no faster, and only take more memory."""
 
 

@@ -4,17 +4,19 @@ The chain fetches what comes next while a range is decoded and written. What log
 is replayed later, from the stored rows.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Block, LogBatch, LogFilter
+from analyzer.indexer.ahead import ahead
 from analyzer.indexer.plan import Progress
 from analyzer.indexer.reorgs import check_link
 from analyzer.log_columns import NO_TIME, LogColumns
@@ -23,12 +25,26 @@ from analyzer.protocols import protocols
 from analyzer.store import event_tables, raw_logs
 from analyzer.store.database import transaction
 
-FULL: Final = 122_880
-"""Logs that are worth a transaction: a whole row group goes into the file without a detour."""
-ENOUGH: Final = 1 << 26
+FULL: Final = 500_000
+"""Logs of one transaction at most. DuckDB writes groups of 122,880 rows; the fewer are begun and
+not filled, the fewer are written twice."""
+ENOUGH: Final = 1 << 28
 """Bytes of logs beyond which a transaction does not grow."""
-PATIENCE: Final = 2.0
+MOST_AHEAD: Final = 2
+"""Decoded batches that wait to be stored."""
+PATIENCE: Final = 5.0
 """Seconds after which what was fetched is stored, however little it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A batch that is ready to be stored, with the hash of its last block."""
+
+    batch: LogBatch
+    to_hash: str | None
+    logs: LogColumns
+    raw: pa.Table
+    told: list[event_tables.Told]
 
 
 def ingest(
@@ -46,28 +62,95 @@ def ingest(
 
     Whatever ends the run early, what was fetched before is stored.
     """
-    last = raw_logs.newest(connection, stream)
-    before = last.to_hash if last and last.to_block == from_block - 1 else None
-    held: list[LogBatch] = []
-    count, stored, size, since = 0, 0, 0, monotonic()
-    asked, total = chain.requests, to_block - from_block + 1
-    try:
-        for batch in chain.logs(filters, from_block, to_block):
-            check_link(batch, before, head)
-            before = _hash_at_end(batch, head)
-            logs = timed(batch)
-            held.append(replace(batch, logs=logs))
-            count += len(logs)
-            size += logs.nbytes
-            if count - stored >= FULL or size >= ENOUGH or monotonic() - since >= PATIENCE:
-                _store(connection, deployment, stream, held, head)
-                held, stored, size, since = [], count, 0, monotonic()
-            done = batch.to_block - from_block + 1
-            progress.blocks(deployment, done, total, count, chain.requests - asked)
-    finally:
-        if held:
-            _store(connection, deployment, stream, held, head)
+    prepared = _prepared(
+        chain,
+        deployment,
+        filters,
+        from_block,
+        to_block,
+        head,
+        _before(connection, stream, from_block),
+    )
+    asked, total, count = chain.requests, to_block - from_block + 1, 0
+
+    def report(batch: LogBatch) -> None:
+        nonlocal count
+        count += len(batch.logs)
+        done = batch.to_block - from_block + 1
+        progress.blocks(deployment, done, total, count, chain.requests - asked)
+
+    catalog = event_tables.catalog(connection, deployment.protocol)
+    stopped: BaseException | None = None
+    with ahead(prepared, MOST_AHEAD) as batches:
+        while stopped is None:
+            with transaction(connection):
+                stopped = _store_some(connection, deployment, stream, batches, catalog, report)
+    if not isinstance(stopped, StopIteration):
+        raise stopped
     return count
+
+
+def _before(connection: DuckDBPyConnection, stream: raw_logs.Stream, from_block: int) -> str | None:
+    """The hash of the block before a range, where it is the last one stored."""
+    last = raw_logs.newest(connection, stream)
+    return last.to_hash if last and last.to_block == from_block - 1 else None
+
+
+def _prepared(
+    chain: Chain,
+    deployment: Deployment,
+    filters: Sequence[LogFilter],
+    from_block: int,
+    to_block: int,
+    head: Block,
+    before: str | None,
+) -> Iterator[_Prepared]:
+    """Batches, each linked to the one before it and decoded."""
+    events = protocols()[deployment.protocol].events(deployment)
+    for batch in chain.logs(filters, from_block, to_block):
+        check_link(batch, before, head)
+        before = _hash_at_end(batch, head)
+        logs = timed(batch)
+        yield _Prepared(
+            replace(batch, logs=logs),
+            before,
+            logs,
+            raw_logs.arrow_of(logs),
+            event_tables.prepare(deployment, events, logs),
+        )
+
+
+def _store_some(
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    stream: raw_logs.Stream,
+    batches: Iterator[_Prepared],
+    catalog: event_tables.Catalog,
+    report: Callable[[LogBatch], None],
+) -> BaseException | None:
+    """Store batches with one checkpoint; what ended them, if anything did."""
+    digest, headers, since = raw_logs.Digest(), list[Block](), monotonic()
+    first: int | None = None
+    count, size, end, to_hash = 0, 0, 0, None
+    stopped: BaseException | None = None
+    while count < FULL and size < ENOUGH and monotonic() - since < PATIENCE:
+        try:
+            one = next(batches)
+        except (StopIteration, AnalyzerError, KeyboardInterrupt) as reason:
+            stopped = reason
+            break
+        raw_logs.append(connection, stream, one.raw)
+        event_tables.append(connection, deployment, one.told, catalog)
+        digest.add(one.logs)
+        headers += one.batch.blocks
+        first = one.batch.from_block if first is None else first
+        count, size = count + len(one.logs), size + one.logs.nbytes
+        end, to_hash = one.batch.to_block, one.to_hash
+        report(one.batch)
+    if first is not None:
+        done = raw_logs.Checkpoint(first, end, to_hash, count, digest.hexdigest())
+        raw_logs.finish(connection, stream, done, headers)
+    return stopped
 
 
 def timed(batch: LogBatch) -> LogColumns:
@@ -84,26 +167,6 @@ def timed(batch: LogBatch) -> LogColumns:
             raise AnalyzerError(f"block {number} has logs but its time was not read")
         known[place] = times[number]
     return replace(logs, block_time=known)
-
-
-def _store(
-    connection: DuckDBPyConnection,
-    deployment: Deployment,
-    stream: raw_logs.Stream,
-    held: Sequence[LogBatch],
-    head: Block,
-) -> None:
-    logs = LogColumns.join([LogColumns.of(batch.logs) for batch in held])
-    events = protocols()[deployment.protocol].events(deployment)
-    whole = LogBatch(
-        from_block=held[0].from_block,
-        to_block=held[-1].to_block,
-        logs=logs,
-        blocks=[block for batch in held for block in batch.blocks],
-    )
-    with transaction(connection):
-        raw_logs.append(connection, stream, whole, _hash_at_end(whole, head))
-        event_tables.append(connection, deployment, events, logs)
 
 
 def _hash_at_end(batch: LogBatch, head: Block) -> str | None:

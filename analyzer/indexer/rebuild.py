@@ -42,8 +42,10 @@ def _replay_streams(
     filters = protocols()[deployment.protocol].log_filters(deployment)
     events = protocols()[deployment.protocol].events(deployment)
     for stream, _, _ in raw_logs.streams(connection, deployment, filters):
+        known = event_tables.catalog(connection, deployment.protocol)
         for batch in raw_logs.stored_batches(connection, stream):
-            event_tables.append(connection, deployment, events, LogColumns.of(batch.logs))
+            told = event_tables.prepare(deployment, events, LogColumns.of(batch.logs))
+            event_tables.append(connection, deployment, told, known)
         catch_up(connection, deployment, stream, progress, nullcontext)
 
 

@@ -47,7 +47,7 @@ def recounted(
             yield Checked(f"{name} digest", complaint, holds=False)
         wrong += len(complaints)
         stored = event_tables.counted(connection, deployment, *extent)
-        rows = stored if complaints else event_tables.told(deployment, events, logs)
+        rows = stored if complaints else event_tables.expected(deployment, events, logs)
         told.update(rows)
         if differing := _differing(rows, stored):
             astray += 1

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from analyzer.layout import WORD, size_of
 from analyzer.log_columns import Bytes
+from analyzer.store.arrow import booleans, hex_texts, validity, whole_numbers
 
 BIGINT_BYTES: Final = 8
 LIMIT: Final = 10**38
-HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "S2")
 
 
 def column_type(kind: str) -> str:
@@ -32,25 +32,13 @@ def arrow_column(kind: str, words: Bytes) -> pa.Array:
     """Words of a static ABI type, ``[rows, 32]``, as an array of its column type."""
     match column_type(kind):
         case "BOOLEAN":
-            return pa.array(words[:, WORD - 1] != 0, pa.bool_())
+            return booleans(words[:, WORD - 1] != 0)
         case "BIGINT":
-            return pa.array(_limb(words, 3).astype(np.int64), pa.int64())
+            return whole_numbers(_limb(words, 3).astype(np.int64))
         case "DECIMAL(38,0)":
             return _decimals(words, is_signed=kind.startswith("int"))
     size = size_of(kind)
-    return hex_column(words[:, :size] if kind.startswith("bytes") else words[:, WORD - size :])
-
-
-def hex_column(rows: Bytes) -> pa.Array:
-    """Rows of bytes as lower-case ``0x`` text."""
-    count, size = rows.shape
-    text = np.empty((count, 1 + size), "S2")
-    text[:, 0] = b"0x"
-    text[:, 1:] = HEX[rows]
-    offsets = np.arange(count + 1, dtype=np.int64) * (2 + 2 * size)
-    return pa.Array.from_buffers(
-        pa.large_string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-    )
+    return hex_texts(words[:, :size] if kind.startswith("bytes") else words[:, WORD - size :])
 
 
 def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
@@ -65,7 +53,7 @@ def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
     return pa.Array.from_buffers(
         pa.decimal128(38, 0),
         len(words),
-        [pa.py_buffer(np.packbits(fits, bitorder="little")), pa.py_buffer(halves)],
+        [validity(fits), pa.py_buffer(halves)],
     )
 
 

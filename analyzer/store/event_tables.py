@@ -8,6 +8,7 @@ what is no plain name is left out, and a number of more than 38 digits is null: 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,10 +16,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.event_columns import DecodedLogs, Group, Known, decode
-from analyzer.log_columns import NO_TIME, LogColumns, Numbers
+from analyzer.log_columns import LogColumns, Numbers
 from analyzer.protocol import Deployment
-from analyzer.store.event_arrow import arrow_column, column_type, hex_column
-from analyzer.store.writing import DECIMAL_LIMIT, MICROSECONDS, insert
+from analyzer.store.arrow import hex_texts, times, whole_numbers
+from analyzer.store.event_arrow import arrow_column, column_type
+from analyzer.store.writing import DECIMAL_LIMIT, insert
 
 PREFIX: Final = "event_"
 PLACE: Final = {
@@ -40,29 +42,50 @@ MOST_COLUMNS: Final = 120
 NUMBERS: Final = {"BIGINT", "DECIMAL(38,0)"}
 """Types of one value, by its layout and by itself: what it is of decides how large it can be."""
 
-LAST_TIME: Final = 2**63 // MICROSECONDS
-"""Unix seconds that a timestamp no longer holds; such a time is null."""
-
 Columns = dict[str, tuple[str, pa.Array]]
 """Type and values by column name."""
+
+Catalog = dict[str, dict[str, str]]
+"""Types by column name in lower case, by table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What some logs say, as rows of an event's table."""
+
+    table: str
+    columns: Columns
+
+
+def prepare(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> list[Told]:
+    """What logs say, table by table; nothing is stored yet."""
+    return [
+        Told(table_of(deployment.protocol, known.name), _places(logs, rows) | columns)
+        for known, rows, columns in _parts(decode(events, logs))
+    ]
 
 
 def append(
     connection: DuckDBPyConnection,
     deployment: Deployment,
-    events: Sequence[Known],
-    logs: LogColumns,
+    told: Sequence[Told],
+    catalog: Catalog,
 ) -> None:
-    """Decode logs that are new and store what they say; call it inside the step's transaction."""
-    decoded = decode(events, logs)
-    for known, rows, columns in _parts(decoded):
-        table = table_of(deployment.protocol, known.name)
-        placed = _places(deployment, logs, rows) | columns
-        fitting = _fit(connection, table, placed)
-        insert(connection, table, pa.table({name: placed[name][1] for name in fitting}))
+    """Store what logs say; call it inside the step's transaction.
+
+    ``catalog`` is kept up to date with the tables as long as no transaction is rolled back.
+    """
+    same: dict[str, int | str] = {
+        "chain_id": deployment.chain_id, "deployment": deployment.name,
+    }  # fmt: skip
+    for one in told:
+        known = catalog.setdefault(one.table, {})
+        fitting = _fit(connection, one.table, known, one.columns)
+        arrays = [one.columns[name][1] for name in fitting]
+        insert(connection, one.table, pa.Table.from_arrays(arrays, names=fitting), same)
 
 
-def told(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> Counter[str]:
+def expected(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> Counter[str]:
     """How many rows logs give each event table."""
     rows: Counter[str] = Counter()
     decoded = decode(events, logs)
@@ -129,6 +152,19 @@ def tables(connection: DuckDBPyConnection, protocol: str = "") -> list[str]:
     return [name for (name,) in rows]
 
 
+def catalog(connection: DuckDBPyConnection, protocol: str) -> Catalog:
+    """The columns of a protocol's event tables."""
+    found: Catalog = {}
+    rows = connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns()"
+        " where schema_name = 'main' and starts_with(table_name, ?)",
+        [f"{PREFIX}{protocol}_"],
+    ).fetchall()
+    for table, column, kind in rows:
+        found.setdefault(table, {})[column.lower()] = kind
+    return found
+
+
 def table_of(protocol: str, event: str) -> str:
     """The name of an event's table."""
     return f"{PREFIX}{protocol}_{WORD_START.sub('_', event).lower()}"
@@ -176,36 +212,24 @@ def _one(value: bool | int | str | bytes) -> pa.Array:
             return pa.array([value])
 
 
-def _places(deployment: Deployment, logs: LogColumns, rows: Numbers) -> Columns:
-    times = logs.block_time[rows]
-    known = (times != NO_TIME) & (times < LAST_TIME)
-    micros = pa.array(np.where(known, times, 0) * MICROSECONDS, pa.int64(), mask=~known)
-    arrays = (
-        pa.repeat(pa.scalar(deployment.chain_id, pa.int64()), len(rows)),
-        pa.repeat(pa.scalar(deployment.name), len(rows)),
-        pa.array(logs.block_number[rows]),
-        pa.array(logs.log_index[rows]),
-        micros.cast(pa.timestamp("us")),
-        hex_column(logs.tx_hash[rows]),
-        hex_column(logs.address[rows]),
-    )
-    return {name: (kind, array) for (name, kind), array in zip(PLACE.items(), arrays, strict=True)}
-
-
-def _fit(connection: DuckDBPyConnection, table: str, columns: Columns) -> list[str]:
-    """The columns that the table takes, after giving it those that it lacks."""
-    known = {
-        name.lower(): kind
-        for name, kind in connection.execute(
-            "select column_name, data_type from duckdb_columns()"
-            " where schema_name = 'main' and table_name = ?",
-            [table],
-        ).fetchall()
+def _places(logs: LogColumns, rows: Numbers) -> Columns:
+    return {
+        "block_number": (PLACE["block_number"], whole_numbers(logs.block_number[rows])),
+        "log_index": (PLACE["log_index"], whole_numbers(logs.log_index[rows])),
+        "block_time": (PLACE["block_time"], times(logs.block_time[rows])),
+        "tx_hash": (PLACE["tx_hash"], hex_texts(logs.tx_hash[rows])),
+        "contract": (PLACE["contract"], hex_texts(logs.address[rows])),
     }
+
+
+def _fit(
+    connection: DuckDBPyConnection, table: str, known: dict[str, str], columns: Columns
+) -> list[str]:
+    """The columns that the table takes, after giving it those that it lacks."""
     if not known:
         spread = ", ".join(f"{name} {kind}" for name, kind in PLACE.items())
         connection.execute(f"create table {table} ({spread})")
-        known = dict(PLACE)
+        known.update(PLACE)
     taken: dict[str, str] = {}
     for name, (kind, _) in columns.items():
         if name.lower() in taken or not PLAIN_NAME.fullmatch(name):

@@ -16,6 +16,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.evm import Block, LogBatch, LogFilter
 from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
 from analyzer.protocol import Deployment
+from analyzer.store import arrow
 from analyzer.store.database import first
 from analyzer.store.writing import insert
 
@@ -115,18 +116,29 @@ def newest(connection: DuckDBPyConnection, stream: Stream) -> Checkpoint | None:
     return Checkpoint(*row) if row else None
 
 
-def append(
-    connection: DuckDBPyConnection, stream: Stream, batch: LogBatch, to_hash: str | None
+def append(connection: DuckDBPyConnection, stream: Stream, logs: pa.Table) -> None:
+    """Store logs (``arrow_of``), which count once the transaction has its checkpoint."""
+    named: dict[str, int | str] = {"chain_id": stream.chain_id, "filter": stream.filter}
+    insert(connection, "raw_logs", logs, named)
+
+
+def finish(
+    connection: DuckDBPyConnection, stream: Stream, done: Checkpoint, headers: Sequence[Block]
 ) -> None:
-    """Store a complete range with its checkpoint; call it inside the step's transaction."""
-    logs = LogColumns.of(batch.logs)
-    if len(logs):
-        insert(connection, "raw_logs", _arrow(stream, logs))
-    if batch.blocks:
-        insert(connection, "raw_blocks", _blocks(stream, batch.blocks))
+    """Vouch for a range whose logs have been stored in the same transaction."""
+    connection.execute(
+        "insert into raw_blocks select ?, ?, ?, ?, unnest(?), unnest(?), unnest(?), unnest(?)",
+        [
+            *stream.key,
+            [block.number for block in headers],
+            [block.hash for block in headers],
+            [block.parent_hash for block in headers],
+            [block.time for block in headers],
+        ],
+    )
     connection.execute(
         "insert into checkpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*stream.key, batch.from_block, batch.to_block, to_hash, len(logs), digest(logs)],
+        [*stream.key, done.from_block, done.to_block, done.to_hash, done.logs, done.digest],
     )
 
 
@@ -149,10 +161,8 @@ def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, has
     )
     if straddling is not None:
         left = stored_logs(connection, stream, straddling.from_block, block)
-        connection.execute(
-            "insert into checkpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*stream.key, straddling.from_block, block, hash_, len(left), digest(left)],
-        )
+        kept = Checkpoint(straddling.from_block, block, hash_, len(left), digest(left))
+        finish(connection, stream, kept, [])
 
 
 def stored_batches(
@@ -218,21 +228,41 @@ def stored_logs(
     )
 
 
-def digest(logs: LogColumns) -> str:
-    """The SHA-256 of a range's logs, which two independent runs can compare.
+class Digest:
+    """A digest of a range's logs, which two independent runs can compare.
 
-    It is taken over the columns one after the other: block numbers, places in the block, places of
-    the transactions, numbers of topics and sizes of payloads, each as eight bytes, little-endian;
-    then hashes of blocks and transactions, addresses, topics (four of each log) and payloads.
+    Each column has a SHA-256 of its own, so that logs can be added as they come: block numbers,
+    places in the block, places of the transactions, numbers of topics and sizes of payloads, each
+    as eight bytes, little-endian; then hashes of blocks and transactions, addresses, topics (four
+    of each log) and payloads. The digest is the SHA-256 of these ten.
     """
-    running = sha256()
-    for numbers in (
-        logs.block_number, logs.log_index, logs.tx_index, logs.topic_count, logs.lengths,
-    ):  # fmt: skip
-        running.update(numbers.astype("<i8").data)
-    for rows in (logs.block_hash, logs.tx_hash, logs.address, logs.topics, logs.data):
-        running.update(np.ascontiguousarray(rows).data)
-    return running.hexdigest()
+
+    def __init__(self) -> None:
+        self._columns = [sha256() for _ in range(10)]
+
+    def add(self, logs: LogColumns) -> None:
+        """Take up the logs that follow in chain order."""
+        numbers = (
+            logs.block_number, logs.log_index, logs.tx_index, logs.topic_count, logs.lengths,
+        )  # fmt: skip
+        rows = (logs.block_hash, logs.tx_hash, logs.address, logs.topics, logs.data)
+        values = [
+            *(column.astype("<i8") for column in numbers),
+            *(np.ascontiguousarray(column) for column in rows),
+        ]
+        for running, column in zip(self._columns, values, strict=True):
+            running.update(column.data)
+
+    def hexdigest(self) -> str:
+        """The digest of all logs so far."""
+        return sha256(b"".join(column.digest() for column in self._columns)).hexdigest()
+
+
+def digest(logs: LogColumns) -> str:
+    """The digest of logs that are at hand as a whole."""
+    whole = Digest()
+    whole.add(logs)
+    return whole.hexdigest()
 
 
 def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> None:
@@ -242,60 +272,22 @@ def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> 
     )
 
 
-def _arrow(stream: Stream, logs: LogColumns) -> pa.Table:
-    topics = {
-        f"topic{position}": _fixed_rows(logs.topics[:, position], logs.topic_count > position)
-        for position in range(MAX_TOPICS)
+def arrow_of(logs: LogColumns) -> pa.Table:
+    """Logs as the columns of ``raw_logs`` that differ from log to log."""
+    columns = {
+        "block_number": arrow.whole_numbers(logs.block_number),
+        "log_index": arrow.whole_numbers(logs.log_index),
+        "tx_index": arrow.whole_numbers(logs.tx_index),
+        "block_time": arrow.whole_numbers(logs.block_time),
+        "block_hash": arrow.blobs(logs.block_hash),
+        "tx_hash": arrow.blobs(logs.tx_hash),
+        "address": arrow.blobs(logs.address),
+        "data": arrow.payloads(logs.data, logs.offsets),
     }
-    return pa.table(
-        {
-            "chain_id": pa.repeat(pa.scalar(stream.chain_id, pa.int64()), len(logs)),
-            "filter": pa.repeat(pa.scalar(stream.filter), len(logs)),
-            "block_number": logs.block_number,
-            "log_index": logs.log_index,
-            "tx_index": logs.tx_index,
-            "block_hash": _fixed_rows(logs.block_hash),
-            "tx_hash": _fixed_rows(logs.tx_hash),
-            "address": _fixed_rows(logs.address),
-            **topics,
-            "data": _binary(logs.data, logs.offsets),
-            "block_time": logs.block_time,
-        }
-    )
-
-
-def _blocks(stream: Stream, blocks: Sequence[Block]) -> pa.Table:
-    return pa.table(
-        {
-            "chain_id": pa.array([stream.chain_id] * len(blocks), pa.int64()),
-            "protocol": [stream.protocol] * len(blocks),
-            "deployment": [stream.deployment] * len(blocks),
-            "filter": [stream.filter] * len(blocks),
-            "number": pa.array([block.number for block in blocks], pa.int64()),
-            "hash": [block.hash for block in blocks],
-            "parent_hash": [block.parent_hash for block in blocks],
-            "time": pa.array([block.time for block in blocks], pa.int64()),
-        }
-    )
-
-
-def _fixed_rows(rows: Bytes, present: np.ndarray | None = None) -> pa.Array:
-    """Rows of bytes as a column of blobs, null where they are not present."""
-    if present is None:
-        offsets = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
-        return _binary(np.ascontiguousarray(rows).ravel(), offsets)
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(present * rows.shape[1], out=offsets[1:])
-    validity = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
-    return _binary(rows[present].ravel(), offsets, validity)
-
-
-def _binary(data: Bytes, offsets: Numbers, validity: pa.Buffer | None = None) -> pa.Array:
-    return pa.Array.from_buffers(
-        pa.large_binary(),
-        len(offsets) - 1,
-        [validity, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(data)],
-    )
+    for position in range(MAX_TOPICS):
+        present = logs.topic_count > position
+        columns[f"topic{position}"] = arrow.blobs(logs.topics[:, position], present)
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _matrix(column: pa.Array, width: int) -> Bytes:

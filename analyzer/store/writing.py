@@ -1,7 +1,7 @@
 """Rows into tables, in bulk; what a column cannot hold is quarantined and said, never wrapped."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from decimal import Context, Decimal
 from operator import attrgetter
@@ -40,11 +40,20 @@ def write(connection: DuckDBPyConnection, rows: Iterable[Row]) -> None:
         _append(connection, DataQuality, complaints, place)
 
 
-def insert(connection: DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
-    """Append an Arrow table by column name."""
+def insert(
+    connection: DuckDBPyConnection,
+    table: str,
+    arrow: pa.Table,
+    same: Mapping[str, int | str] | None = None,
+) -> None:
+    """Append an Arrow table by column name; ``same`` are columns with one value in all rows."""
+    same = same or {}
+    columns = "".join(f"? as {name}, " for name in same)
     connection.register("incoming", arrow)
     try:
-        connection.execute(f"insert into {table} by name select * from incoming")
+        connection.execute(
+            f"insert into {table} by name select {columns}* from incoming", list(same.values())
+        )
     finally:
         connection.unregister("incoming")
 

@@ -8,7 +8,8 @@ from eth_abi.abi import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.store.event_arrow import arrow_column, column_type, hex_column
+from analyzer.store.arrow import hex_texts
+from analyzer.store.event_arrow import arrow_column, column_type
 
 SIZES = [8, 24, 56, 64, 72, 120, 128, 136, 248, 256]
 LIMIT = 10**38
@@ -67,7 +68,7 @@ def test_fixed_bytes_are_hexadecimal_text(size, data):
 
 def test_a_column_of_a_wider_table_is_read_in_place():
     words = np.arange(4 * 3 * 32, dtype=np.uint8).reshape(4, 3, 32)
-    assert hex_column(words[:, 1, 12:]).to_pylist() == [
+    assert hex_texts(words[:, 1, 12:]).to_pylist() == [
         "0x" + words[row, 1, 12:].tobytes().hex() for row in range(4)
     ]
 
