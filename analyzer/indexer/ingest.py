@@ -25,12 +25,12 @@ from analyzer.protocols import protocols
 from analyzer.store import event_tables, raw_logs
 from analyzer.store.database import transaction
 
-FULL: Final = 500_000
+FULL: Final = 360_000
 """Logs of one transaction at most. DuckDB writes groups of 122,880 rows; the fewer are begun and
 not filled, the fewer are written twice."""
 ENOUGH: Final = 1 << 28
 """Bytes of logs beyond which a transaction does not grow."""
-MOST_AHEAD: Final = 2
+MOST_AHEAD: Final = 3
 """Decoded batches that wait to be stored."""
 PATIENCE: Final = 5.0
 """Seconds after which what was fetched is stored, however little it is."""

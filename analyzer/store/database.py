@@ -22,7 +22,7 @@ DISK_ERRORS: Final = (
 WRITING: Final[Config] = {
     "storage_compatibility_version": STORAGE_VERSION,
     "checkpoint_threshold": "128MB",
-    "memory_limit": "384MB",
+    "memory_limit": "256MB",
 }
 """Settings of a writer: a longer log between checkpoints, and memory that history cannot fill."""
 CORRUPT: Final = "Corrupt database file"

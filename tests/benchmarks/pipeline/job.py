@@ -15,6 +15,8 @@ from tests.benchmarks.pipeline.serving import ask
 from tests.conftest import FIXTURES
 
 LIMIT_SECONDS: Final = 300
+BLOCKS: Final = {"PositionChanged": 250, "EventLog1": 25}
+"""Blocks to a request, and to a file of cryo's: about 10,000 simple logs, the fastest we found."""
 ABIS: Final = {
     "PositionChanged": ("perp_v2", "ClearingHouse"),
     "EventLog1": ("gmx_v2", "EventEmitter"),

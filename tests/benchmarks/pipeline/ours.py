@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from analyzer.chain.open import open_chain
+from analyzer.chain.settings import Settings
 from analyzer.indexer import ingest as ingesting
 from analyzer.indexer.history import follow_logs
 from analyzer.indexer.plan import Plan, Silent
@@ -21,7 +22,7 @@ from analyzer.protocols.perp_v2.contracts import ROLES
 from analyzer.store import event_tables
 from analyzer.store.database import open_for_writing
 from analyzer.store.raw_logs import stream_of
-from tests.benchmarks.pipeline.job import Done, Job, run_and_count
+from tests.benchmarks.pipeline.job import BLOCKS, Done, Job, run_and_count
 from tests.benchmarks.pipeline.pipeline import Pipeline
 
 
@@ -29,7 +30,7 @@ def ingest(job: dict[str, Any]) -> None:
     """Store the job's logs, raw and decoded; where the job says so, replay them."""
     deployment = deployment_of(job)
     with open_for_writing(Path(job["folder"]) / "ours.duckdb") as connection:
-        chain = open_chain([job["url"]])
+        chain = open_chain([job["url"]], settings=Settings(log_window=BLOCKS[job["event"]]))
         head = chain.block(job["last"])
         if job["replayed"]:
             plan = Plan(deployments=[deployment], positions="logs")

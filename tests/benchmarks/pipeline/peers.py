@@ -10,7 +10,7 @@ from typing import Final
 import duckdb
 
 from tests.benchmarks.pipeline import ponder
-from tests.benchmarks.pipeline.job import Done, Job, run, run_and_count
+from tests.benchmarks.pipeline.job import BLOCKS, Done, Job, run, run_and_count
 from tests.benchmarks.pipeline.pipeline import Pipeline
 from tests.conftest import FIXTURES
 
@@ -34,8 +34,6 @@ SIGNATURES: Final = {
         + ") eventData)"
     ),
 }
-BLOCKS: Final = {"PositionChanged": 250, "EventLog1": 25}
-"""Blocks to a request, and to a file of cryo's: about 10,000 simple logs, the fastest we found."""
 
 
 def environment(requirement: str) -> Path:
