@@ -20,6 +20,8 @@ Values = Mapping[str, Any]
 
 MOST_LAYOUTS: Final = 16
 """Layouts that are learned of one event and data length; more would be an attack on memory."""
+MOST_SHAPES: Final = 64
+"""Numbers of topics and lengths of data for which layouts are kept, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,8 @@ class Known:
     position: int = 0
     layout: Layout | None = None
     learn: Callable[[Log], Layout | None] | None = None
+    learned: dict[tuple[int, int], list[Layout]] = field(default_factory=dict)
+    """By number of topics and length of data: for the next batch that is decoded with this."""
 
     @classmethod
     def of(cls, event: Event, *addresses: str) -> "Known":
@@ -126,10 +130,13 @@ def _decode_shape(decoded: DecodedLogs, known: Known, rows: Numbers) -> None:
     """Decode logs of one event, number of topics and length of data."""
     columns = decoded.columns
     first = rows[0]
-    shape = (columns.topic_count[first], columns.offsets[first + 1] - columns.offsets[first])
+    length = columns.offsets[first + 1] - columns.offsets[first]
+    shape = int(columns.topic_count[first]), int(length)
     if known.layout and (known.layout.topic_count, known.layout.data_length) == shape:
         rows = _read(decoded, known, known.layout, rows)
-    learned = 0
+    learned = known.learned.get(shape, [])
+    for one in learned:
+        rows = _read(decoded, known, one, rows) if len(rows) else rows
     while len(rows):
         row, rows = int(rows[0]), rows[1:]
         log = decoded.logs[row]
@@ -138,9 +145,12 @@ def _decode_shape(decoded: DecodedLogs, known: Known, rows: Numbers) -> None:
         except MalformedError as error:
             decoded.malformed.append((row, known, str(error)))
             continue
-        layout = known.learn(log) if known.learn and learned < MOST_LAYOUTS else None
+        may_learn = known.learn is not None and len(learned) < MOST_LAYOUTS
+        layout = known.learn(log) if known.learn and may_learn else None
         if layout is not None and _reads(layout, columns, row, values):
-            learned += 1
+            if len(known.learned) < MOST_SHAPES:
+                learned = known.learned.setdefault(shape, learned)
+            learned.append(layout)
             rows = _read(decoded, known, layout, np.concatenate([[row], rows]))
         else:
             decoded.singly.append((row, known, values))

@@ -155,7 +155,20 @@ def test_a_key_that_occurs_twice_is_malformed_in_every_order():
 def test_layouts_beyond_the_most_that_are_learned_are_still_decoded():
     names = [f"{number:02}" for number in range(MOST_LAYOUTS + 5)]
     logs = [funding(**{name: value}) for value in (1, 2, 3) for name in names]
-    decoded = decode(KNOWN, logs)
+    decoded = decode(known_events(list(HANDLERS)), logs)
     assert len(decoded.groups) == MOST_LAYOUTS
     assert len(decoded.singly) == 3 * 5
     assert differences(KNOWN, logs) == []
+
+
+def test_what_one_batch_taught_the_next_one_uses():
+    known = known_events(list(HANDLERS))
+    logs = [funding(a=value) for value in range(5)]
+    asked = []
+    slowly = [
+        replace(one, slowly=lambda log, one=one: asked.append(log) or one.slowly(log))
+        for one in known
+    ]
+    first, second = decode(slowly, logs), decode(slowly, logs)
+    assert len(asked) == 1
+    assert list(first) == list(second)
