@@ -172,7 +172,8 @@ def _check_version(connection: DuckDBPyConnection, path: Path) -> None:
         ) from error
     if row is None or row[0] < SCHEMA_VERSION:
         raise AnalyzerError(
-            f"{path.name} has an older schema: run `perpscope index --rebuild --db {path.name}`"
+            f"{path.name} was written by an earlier perpscope, whose raw rows are others: index "
+            "into a new file with --db"
         )
     if row[0] > SCHEMA_VERSION:
         raise AnalyzerError(
