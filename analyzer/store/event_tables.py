@@ -60,7 +60,7 @@ class Told:
 def prepare(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> list[Told]:
     """What logs say, table by table; nothing is stored yet."""
     return [
-        Told(table_of(deployment.protocol, known.name), _places(logs, rows) | columns)
+        Told(table_of(deployment.protocol, known.name), _values(columns) | _places(logs, rows))
         for known, rows, columns in _parts(decode(events, logs))
     ]
 
@@ -212,6 +212,15 @@ def _one(value: bool | int | str | bytes) -> pa.Array:
             return pa.array([value])
 
 
+def _values(columns: Columns) -> Columns:
+    """The values whose names are plain and not those of a place."""
+    return {
+        name: column
+        for name, column in columns.items()
+        if PLAIN_NAME.fullmatch(name) and name.lower() not in PLACE
+    }
+
+
 def _places(logs: LogColumns, rows: Numbers) -> Columns:
     return {
         "block_number": (PLACE["block_number"], whole_numbers(logs.block_number[rows])),
@@ -232,7 +241,7 @@ def _fit(
         known.update(PLACE)
     taken: dict[str, str] = {}
     for name, (kind, _) in columns.items():
-        if name.lower() in taken or not PLAIN_NAME.fullmatch(name):
+        if name.lower() in taken:
             continue
         if name.lower() not in known and len(known) < MOST_COLUMNS:
             connection.execute(f'alter table {table} add column "{name}" {kind}')

@@ -138,17 +138,19 @@ def test_a_state_read_that_is_gone_rebuilds_as_unknown(perpscope, tmp_path):
 
 
 @pytest.mark.parametrize("first", ["1500", "3000", "3130"])
-def test_stopping_early_and_going_on_equals_one_run(
-    perpscope, tmp_path, gmx_v1_recording, write_recording, first
-):
+def test_stopping_early_and_going_on_equals_one_run(perpscope, tmp_path, first):
+    """A run up to a block ends where state is needed that was not recorded; its logs are kept."""
     index(perpscope, GMX_V1_RECORDING, "once.duckdb")
-    short = copy.copy(gmx_v1_recording)
-    end = int(first)
-    short["logs"] = [log for log in short["logs"] if int(log["blockNumber"], 16) <= end]
-    short["blocks"] = [block for block in short["blocks"] if int(block["number"], 16) <= end]
-    ran = perpscope("index", "--rpc-url", f"recording:{write_recording(short)}", "--db", "t.duckdb")
-    assert ran.code == 2  # the recording holds no state there: said, and the logs are kept
+    recorded = f"recording:{GMX_V1_RECORDING}"
+    nobody = ("--positions", "state", "--account", "0x" + "11" * 20)
+    ran = perpscope(
+        "index", "--rpc-url", recorded, "--db", "t.duckdb", "--to-block", first, *nobody
+    )
+    assert ran.code == 2
     assert "does not hold eth_call" in ran.err
+    with duckdb.connect(str(tmp_path / "t.duckdb"), read_only=True) as connection:
+        ends = connection.execute("select distinct to_block from checkpoints").fetchall()
+    assert ends == [(int(first),)]
     index(perpscope, GMX_V1_RECORDING)
     assert contents(tmp_path / "t.duckdb") == contents(tmp_path / "once.duckdb")
 
