@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,8 @@ from analyzer.store.database import first
 from analyzer.store.writing import insert
 
 REPLAY_BATCH: Final = 10_000
+READ_AT_ONCE: Final = 50_000
+"""Logs that are held when stored ones are read, about."""
 HIGHEST_BLOCK: Final = 2**63 - 1
 
 
@@ -175,9 +178,17 @@ def stored_batches(
         start = max(one.from_block, after + 1) if start is None else start
         held += one.logs
         if held >= REPLAY_BATCH or place + 1 == len(ranges):
-            logs = stored_logs(connection, stream, start, one.to_block)
-            yield from _cut(LogBatch(start, one.to_block, logs))
+            for first, last in _spans(start, one.to_block, held):
+                yield from _cut(LogBatch(first, last, stored_logs(connection, stream, first, last)))
             start, held = None, 0
+
+
+def _spans(first: int, last: int, logs: int) -> Iterator[tuple[int, int]]:
+    """A range of blocks in as many equal parts as its logs are too many to be held at once."""
+    blocks = last - first + 1
+    parts = max(1, min(blocks, -(-logs // READ_AT_ONCE)))
+    ends = [first - 1 + blocks * part // parts for part in range(parts + 1)]
+    return ((before + 1, end) for before, end in pairwise(ends))
 
 
 def _cut(batch: LogBatch) -> Iterator[LogBatch]:
