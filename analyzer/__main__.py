@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
+        if arguments is None:
+            _stop_at_once()
         code = 130
     except (BrokenPipeError, ReaderGoneError):
         code = _had_enough()
@@ -58,6 +61,14 @@ def _had_enough() -> int:
     os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
     os.close(nowhere)
     return 141
+
+
+def _stop_at_once() -> None:
+    """End without taking the interpreter apart around threads that may still hang in a request."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(130)
 
 
 def _asks_for_trace(arguments: Sequence[str] | None) -> bool:
