@@ -2,30 +2,24 @@
 
 A node writes all logs of an answer alike: the same keys in the same order, so that two logs of one
 size differ in the hexadecimal digits of their values only. The first log of a size is read as JSON,
-which says where its digits are; another one is compared with all its other bytes in one step, and
-is then the same JSON with other digits. An answer that is written otherwise is read log by log.
+which says where its digits are; the others are compared with all its other bytes in one step, and
+are then the same JSON with other digits. An answer that is written otherwise is read log by log.
 """
 
 from binascii import unhexlify
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from analyzer.chain import wire
+from analyzer.chain.text_layout import QUANTITIES, WORDS, Span, TextLayout, TextLayouts
 from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers
 from analyzer.reads import MalformedError
 
 BRACE: Final = ord("{")
-WORDS: Final = {"blockHash": 32, "transactionHash": 32, "address": 20}
-"""Values of a fixed number of bytes."""
-QUANTITIES: Final = ("blockNumber", "transactionIndex", "logIndex", "blockTimestamp")
-MOST_DIGITS: Final = 15
-"""Digits of a quantity that surely fits a signed 64-bit integer."""
-CACHED: Final = 1 << 18
+CACHED: Final = 1 << 21
 """Bytes of text that are read at a time, to stay in the processor's cache."""
 MOST_LAYOUTS: Final = 64
 """Layouts of one answer; one with more is not written by a machine that means well."""
@@ -34,31 +28,18 @@ NIBBLES: Final = np.full(256, 255, np.uint8)
 NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
 NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = range(10, 16)
 
-Span = tuple[int, int]
-"""Where the digits of a value begin and end in the text of a log."""
 
-
-@dataclass(frozen=True, slots=True)
-class TextLayout:
-    """Where the digits of a log of one size lie; ``mask`` and ``fixed`` are all its other bytes."""
-
-    words: dict[str, Span]
-    quantities: dict[str, Span]
-    topics: tuple[Span, ...]
-    data: Span
-    mask: NDArray[np.uint64]
-    fixed: NDArray[np.uint64]
-
-
-def log_columns(raw: bytes | msgspec.Raw) -> LogColumns:
+def log_columns(raw: bytes | msgspec.Raw, known: TextLayouts | None = None) -> LogColumns:
     """The logs of an answer, in the order they came; raises ``MalformedError`` as ``wire`` does."""
+    known = known or TextLayouts()
     try:
-        return scan(raw)
+        with known.lock:
+            return scan(raw, known)
     except ValueError:  # binascii's and msgspec's errors are ones as well
         return LogColumns.of(wire.logs(_decoded(raw)))
 
 
-def scan(raw: bytes | msgspec.Raw) -> LogColumns:
+def scan(raw: bytes | msgspec.Raw, known: TextLayouts) -> LogColumns:
     """The logs of an answer whose logs are written alike; else ``ValueError``."""
     text = np.frombuffer(raw, np.uint8)
     first, close = _ends(text)
@@ -67,11 +48,11 @@ def scan(raw: bytes | msgspec.Raw) -> LogColumns:
         raise ValueError("no log at the beginning")
     columns = _Columns(len(starts))
     ends = np.append(starts[1:], close)
-    _read(text, starts[:-1], ends[:-1] - starts[:-1], np.arange(len(starts) - 1), columns)
+    _read(text, starts[:-1], ends[:-1] - starts[:-1], np.arange(len(starts) - 1), columns, known)
     # Behind the last log there is no comma as behind the others: it is given one.
     last = text[starts[-1] : close].tobytes().rstrip() + b","
     alone = np.frombuffer(last + bytes(8), np.uint8)
-    _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns)
+    _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns, known)
     return columns.logs()
 
 
@@ -102,7 +83,12 @@ def _ends(text: Bytes) -> tuple[int, int]:
 
 
 def _read(
-    text: Bytes, starts: Numbers, sizes: Numbers, numbers: Numbers, columns: "_Columns"
+    text: Bytes,
+    starts: Numbers,
+    sizes: Numbers,
+    numbers: Numbers,
+    columns: "_Columns",
+    known: TextLayouts,
 ) -> None:
     """Read the logs that begin at ``starts``; ``numbers`` are their places in the answer."""
     count = 0
@@ -114,7 +100,7 @@ def _read(
             if count > MOST_LAYOUTS:
                 raise ValueError("too many layouts")
             first = int(starts[places[0]])
-            layout = learn(text[first : first + size].tobytes())
+            layout = known.of(text[first : first + size])
             other: list[Numbers] = []
             step = max(1, CACHED // size)
             for begin in range(0, len(places), step):
@@ -129,62 +115,6 @@ def _read(
             places = np.concatenate(other) if other else places[:0]
 
 
-def learn(text: bytes) -> TextLayout:
-    """The layout of a log's JSON and of the comma that follows it; raises ``ValueError``."""
-    end = text.rfind(b"}") + 1
-    if text[end:].strip() != b",":
-        raise ValueError("something behind a log")
-    log = msgspec.json.decode(text[:end])
-    try:
-        wire.log(log)
-    except MalformedError as error:
-        raise ValueError(str(error)) from error
-    spans: list[Span] = []
-    place = _after_key(text, "topics", b"[")
-    for topic in log["topics"]:
-        spans.append(_span(text, text.index(b'"', place) + 1, topic))
-        place = spans[-1][1] + 1
-    words = {key: _value(text, log, key) for key in WORDS}
-    quantities = {key: _value(text, log, key) for key in QUANTITIES if log.get(key)}
-    if any(end - start > MOST_DIGITS for start, end in quantities.values()):
-        raise ValueError("a long quantity")
-    data = _value(text, log, "data")
-    width = -(-len(text) // 8) * 8
-    mask = np.zeros(width, np.uint8)
-    mask[: len(text)] = 0xFF
-    for start, stop in (*words.values(), *quantities.values(), *spans, data):
-        if not mask[start:stop].all():
-            raise ValueError("values that overlap")
-        mask[start:stop] = 0
-    bits = mask.view(np.uint64)
-    fixed = np.frombuffer(text.ljust(width, b"\0"), np.uint64) & bits
-    return TextLayout(words, quantities, tuple(spans), data, bits, fixed)
-
-
-def _value(text: bytes, log: dict[str, Any], key: str) -> Span:
-    return _span(text, _after_key(text, key, b'"'), log[key])
-
-
-def _after_key(text: bytes, key: str, opening: bytes) -> int:
-    """Where the value of a key begins, behind its opening character; the key occurs once."""
-    name = b'"' + key.encode() + b'"'
-    if text.count(name) != 1:
-        raise ValueError("a key that is not there once")
-    behind = text.index(name) + len(name)
-    start = text.index(opening, behind)
-    if text[behind:start].strip() != b":":
-        raise ValueError("another kind of value")
-    return start + len(opening)
-
-
-def _span(text: bytes, start: int, value: str) -> Span:
-    """The digits of a value that begins at a place, as it was read there."""
-    end = start + len(value)
-    if text[start : end + 1] != value.encode() + b'"':
-        raise ValueError("a value that is not where it seems")
-    return start + 2, end
-
-
 class _Columns:
     """The columns of so many logs, filled in by layout."""
 
@@ -193,7 +123,7 @@ class _Columns:
         self._numbers = {key: np.full(count, NO_TIME, np.int64) for key in QUANTITIES}
         self._topics = np.zeros((count, MAX_TOPICS, 32), np.uint8)
         self._topic_count = np.empty(count, np.int64)
-        self._payloads: list[bytes] = [b""] * count
+        self._payloads: list[tuple[Numbers, Bytes]] = []
 
     def put(self, places: Numbers, layout: TextLayout, texts: Bytes) -> None:
         """Fill in the logs of one layout."""
@@ -204,16 +134,20 @@ class _Columns:
         for position, span in enumerate(layout.topics):
             self._topics[places, position] = _bytes(texts, span)
         self._topic_count[places] = len(layout.topics)
-        data = _bytes(texts, layout.data)
-        if data.shape[1]:
-            pieces: list[bytes] = data.view(f"V{data.shape[1]}")[:, 0].tolist()
-            for place, piece in zip(places.tolist(), pieces, strict=True):
-                self._payloads[place] = piece
+        self._payloads.append((places, _bytes(texts, layout.data)))
 
     def logs(self) -> LogColumns:
         """All of them."""
-        offsets = np.zeros(len(self._payloads) + 1, np.int64)
-        np.cumsum(list(map(len, self._payloads)), out=offsets[1:])
+        lengths = np.empty(len(self._topic_count), np.int64)
+        for places, part in self._payloads:
+            lengths[places] = part.shape[1]
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        data = np.empty(offsets[-1], np.uint8)
+        for places, part in self._payloads:
+            if part.size:
+                end_to_end = sliding_window_view(data, part.shape[1], writeable=True)
+                end_to_end[offsets[places]] = part
         times = self._numbers["blockTimestamp"]
         return LogColumns(
             block_number=self._numbers["blockNumber"],
@@ -225,7 +159,7 @@ class _Columns:
             address=self._words["address"],
             topics=self._topics,
             topic_count=self._topic_count,
-            data=np.frombuffer(b"".join(self._payloads), np.uint8),
+            data=data,
             offsets=offsets,
         )
 

@@ -11,6 +11,7 @@ from analyzer.chain.bulk import log_columns
 from analyzer.chain.failure import SHRINKABLE, SPLITTABLE, Kind, RpcFailure
 from analyzer.chain.log_checks import check_answer, matching
 from analyzer.chain.rpc import Rpc
+from analyzer.chain.text_layout import TextLayouts
 from analyzer.evm import Log, LogFilter
 from analyzer.log_columns import LogColumns
 from analyzer.reads import MalformedError
@@ -34,6 +35,7 @@ class LogQuery:
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
         self._max_addresses: int | None = None
+        self._layouts = TextLayouts()
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> list[Answered]:
         """The logs of one filter, in as many questions as the node makes necessary."""
@@ -63,7 +65,7 @@ class LogQuery:
             if failure.kind not in LEFT_TO_US:
                 raise
             return self._of_receipts(EVERYTHING, number)
-        logs = log_columns(raw)
+        logs = log_columns(raw, self._layouts)
         check_answer(logs, EVERYTHING, number, number)
         return logs
 
@@ -78,7 +80,7 @@ class LogQuery:
         if wanted.topics:
             query["topics"] = [list(accepted) or None for accepted in wanted.topics]
         final = LEFT_TO_US | SHRINKABLE if last > first else LEFT_TO_US - {Kind.TIMEOUT}
-        logs = log_columns(self._rpc.call(GET_LOGS, [query], final))
+        logs = log_columns(self._rpc.call(GET_LOGS, [query], final), self._layouts)
         check_answer(logs, wanted, first, last)
         return logs
 

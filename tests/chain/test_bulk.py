@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.chain import wire
 from analyzer.chain.bulk import log_columns, scan
+from analyzer.chain.text_layout import MOST_KEPT, TextLayouts
 from analyzer.reads import MalformedError
 from tests.conftest import FIXTURES
 
@@ -65,18 +67,32 @@ def test_logs_written_in_any_way_are_read_alike(logs, separators, space):
     assert outcome(log_columns, raw) == outcome(one_by_one, raw)
 
 
+def test_a_layout_is_learned_once_and_few_are_kept(recorded):
+    known = TextLayouts()
+    for _ in range(2):
+        for log in recorded:
+            log_columns(json.dumps([log]).encode(), known)
+    shapes = {len(json.dumps(log)) for log in recorded}
+    assert {size for size in known.by_size} == {size + 1 for size in shapes}
+    assert len(recorded) > sum(map(len, known.by_size.values()))
+    for size in range(MOST_KEPT + 10):
+        log_columns(json.dumps([recorded[0] | {"data": "0x" + "00" * size}]).encode(), known)
+    assert sum(map(len, known.by_size.values())) <= MOST_KEPT
+
+
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_real_answers_need_no_reader_of_json(recorded, separators):
     raw = json.dumps(recorded, separators=separators).encode()
-    assert list(scan(raw)) == one_by_one(raw)
-    assert list(scan(json.dumps(recorded[:1]).encode())) == wire.logs(recorded[:1])
+    assert list(scan(raw, TextLayouts())) == one_by_one(raw)
+    alone = json.dumps(recorded[:1]).encode()
+    assert list(scan(alone, TextLayouts())) == wire.logs(recorded[:1])
     assert outcome(log_columns, b" [ ] ") == []
 
 
 def test_damaged_answers_are_refused_as_they_always_were(recorded):
     """Bytes of an answer are changed, taken away or repeated: 6,000 of them, the same each time."""
     chance = random.Random(20)
-    refused = 0
+    refused, known = 0, TextLayouts()
     for _ in range(6_000):
         logs = chance.sample(recorded, chance.randint(1, 4))
         raw = bytearray(json.dumps(logs, separators=(",", ":")).encode())
@@ -96,6 +112,7 @@ def test_damaged_answers_are_refused_as_they_always_were(recorded):
                 break
         expected = outcome(one_by_one, bytes(raw))
         assert outcome(log_columns, bytes(raw)) == expected, bytes(raw)
+        assert outcome(partial(log_columns, known=known), bytes(raw)) == expected, bytes(raw)
         refused += isinstance(expected, str)
     assert 1_000 < refused < 6_000
 
