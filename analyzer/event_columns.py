@@ -52,18 +52,18 @@ class Known:
 class Group:
     """Logs of one event and one layout.
 
-    ``rows`` are their places in the batch, ascending. ``words[i]`` holds the values of
-    ``fields[i]``: one row of 32 bytes a log, as they are in the log.
+    ``rows`` are their places in the batch, ascending. ``words[i]`` holds the values of the
+    layout's field ``i``: one row of 32 bytes a log, as they are in the log.
     """
 
     known: Known
-    fields: tuple[Field, ...]
+    layout: Layout
     rows: Numbers
     words: Bytes
 
     def values(self) -> Iterator[Values]:
         """Each log's values by name."""
-        return _named(self.fields, self.words)
+        return _named(self.layout.fields, self.words)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +160,7 @@ def _read(decoded: DecodedLogs, known: Known, layout: Layout, rows: Numbers) -> 
     """Add the rows that fit a layout as a group; the rows that do not."""
     fits, words = layout.read(decoded.columns, rows)
     if fits.any():
-        decoded.groups.append(Group(known, layout.fields, rows[fits], words))
+        decoded.groups.append(Group(known, layout, rows[fits], words))
     return rows[~fits]
 
 

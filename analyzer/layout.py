@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from analyzer.abi import Event, topic_kind
@@ -22,7 +23,7 @@ TOPICS: Final = WORD * MAX_TOPICS
 """Where the data begins in a text."""
 
 STATIC: Final = re.compile(r"(?P<name>address|bool|uint|int|bytes)(?P<size>[1-9][0-9]{0,2})?")
-CACHED: Final = 1 << 18
+CACHED: Final = 1 << 20
 """Bytes of text that are compared at a time, to stay in the processor's cache."""
 
 
@@ -52,13 +53,14 @@ class Layout:
         """
         fits = np.empty(len(rows), np.bool_)
         words = np.empty((len(self.fields), len(rows), WORD), np.uint8)
+        places = [field.place for field in self.fields]
         step = max(1, CACHED // (TOPICS + self.data_length))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             texts = logs.texts(rows[part], self.data_length)
             fits[part] = ((texts.view(np.uint64) & self.mask) == self.fixed).all(axis=1)
-            for number, field in enumerate(self.fields):
-                words[number, part] = texts[:, field.place : field.place + WORD]
+            windows = sliding_window_view(texts, WORD, axis=1)
+            words[:, part] = windows[:, places].swapaxes(0, 1)
         for number, field in enumerate(self.fields):
             if field.kind.startswith("int") and field.kind != "int256":
                 fits &= _is_sign_extended(words[number], size_of(field.kind))

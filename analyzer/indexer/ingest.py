@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
+from analyzer.event_columns import decode
 from analyzer.evm import Block, LogBatch, LogFilter
 from analyzer.indexer.ahead import ahead
 from analyzer.indexer.plan import Progress
@@ -30,7 +30,9 @@ FULL: Final = 360_000
 not filled, the fewer are written twice."""
 ENOUGH: Final = 1 << 28
 """Bytes of logs beyond which a transaction does not grow."""
-MOST_AHEAD: Final = 3
+AT_ONCE: Final = 1 << 25
+"""Bytes of raw logs that are handed to DuckDB together, about: each time costs the same again."""
+MOST_AHEAD: Final = 8
 """Decoded batches that wait to be stored."""
 PATIENCE: Final = 5.0
 """Seconds after which what was fetched is stored, however little it is."""
@@ -43,7 +45,7 @@ class _Prepared:
     batch: LogBatch
     to_hash: str | None
     logs: LogColumns
-    raw: pa.Table
+    raw: raw_logs.Rows
     told: list[event_tables.Told]
 
 
@@ -111,12 +113,13 @@ def _prepared(
         check_link(batch, before, head)
         before = _hash_at_end(batch, head)
         logs = timed(batch)
+        decoded = decode(events, logs)
         yield _Prepared(
             replace(batch, logs=logs),
             before,
             logs,
-            raw_logs.arrow_of(logs),
-            event_tables.prepare(deployment, events, logs),
+            raw_logs.prepare(decoded),
+            event_tables.prepare(deployment, decoded),
         )
 
 
@@ -132,6 +135,7 @@ def _store_some(
     digest, headers, since = raw_logs.Digest(), list[Block](), monotonic()
     first: int | None = None
     count, size, end, to_hash = 0, 0, 0, None
+    waiting: list[_Prepared] = []
     stopped: BaseException | None = None
     while count < FULL and size < ENOUGH and monotonic() - since < PATIENCE:
         try:
@@ -139,18 +143,32 @@ def _store_some(
         except (StopIteration, AnalyzerError, KeyboardInterrupt) as reason:
             stopped = reason
             break
-        raw_logs.append(connection, stream, one.raw)
-        event_tables.append(connection, deployment, one.told, catalog)
         digest.add(one.logs)
         headers += one.batch.blocks
         first = one.batch.from_block if first is None else first
         count, size = count + len(one.logs), size + one.logs.nbytes
         end, to_hash = one.batch.to_block, one.to_hash
         report(one.batch)
+        waiting.append(one)
+        if sum(one.raw.logs.nbytes for one in waiting) >= AT_ONCE:
+            _store(connection, deployment, stream, waiting, catalog)
+            waiting = []
     if first is not None:
+        _store(connection, deployment, stream, waiting, catalog)
         done = raw_logs.Checkpoint(first, end, to_hash, count, digest.hexdigest())
         raw_logs.finish(connection, stream, done, headers)
     return stopped
+
+
+def _store(
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    stream: raw_logs.Stream,
+    prepared: Sequence[_Prepared],
+    catalog: event_tables.Catalog,
+) -> None:
+    raw_logs.append(connection, stream, [one.raw for one in prepared])
+    event_tables.append(connection, deployment, [t for one in prepared for t in one.told], catalog)
 
 
 def timed(batch: LogBatch) -> LogColumns:

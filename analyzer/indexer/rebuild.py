@@ -6,10 +6,10 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from analyzer.errors import AnalyzerError
+from analyzer.event_columns import decode
 from analyzer.indexer.plan import Progress, Silent
 from analyzer.indexer.replaying import catch_up
 from analyzer.indexer.snapshot import first_contact, rows_of, take
-from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import derived, event_tables, raw_logs, raw_state
@@ -44,7 +44,7 @@ def _replay_streams(
     for stream, _, _ in raw_logs.streams(connection, deployment, filters):
         known = event_tables.catalog(connection, deployment.protocol)
         for batch in raw_logs.stored_batches(connection, stream):
-            told = event_tables.prepare(deployment, events, LogColumns.of(batch.logs))
+            told = event_tables.prepare(deployment, decode(events, batch.logs))
             event_tables.append(connection, deployment, told, known)
         catch_up(connection, deployment, stream, progress, nullcontext)
 

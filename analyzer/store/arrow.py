@@ -1,6 +1,6 @@
 """NumPy columns as Arrow arrays: by their buffers, without a copy and without pandas' import."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +51,16 @@ def payloads(data: Bytes, offsets: Numbers, present: Mask | None = None) -> pa.A
     return pa.Array.from_buffers(
         pa.large_binary(), len(offsets) - 1, [validity(present), ends, values]
     )
+
+
+def places_of(column: pa.ChunkedArray) -> dict[Any, Numbers]:
+    """Where each value of a column stands; nulls are left out."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy()
+    return {
+        value: np.flatnonzero(codes == code)
+        for code, value in enumerate(encoded.dictionary.to_pylist())
+    }
 
 
 def hex_texts(rows: Bytes) -> pa.Array:

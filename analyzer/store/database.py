@@ -23,8 +23,10 @@ WRITING: Final[Config] = {
     "storage_compatibility_version": STORAGE_VERSION,
     "checkpoint_threshold": "128MB",
     "memory_limit": "256MB",
+    "threads": 1,
 }
-"""Settings of a writer: a longer log between checkpoints, and memory that history cannot fill."""
+"""Settings of a writer: a longer log between checkpoints, memory that history cannot fill, and no
+threads: two would each begin row groups of an insertion that neither fills."""
 CORRUPT: Final = "Corrupt database file"
 """What DuckDB says, in an error of no class of its own, of bytes that are not as it wrote them."""
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")

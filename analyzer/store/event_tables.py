@@ -6,7 +6,7 @@ what is no plain name is left out, and a number of more than 38 digits is null: 
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +16,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.event_columns import DecodedLogs, Group, Known, decode
+from analyzer.layout import WORD
 from analyzer.log_columns import LogColumns, Numbers
 from analyzer.protocol import Deployment
 from analyzer.store.arrow import hex_texts, times, whole_numbers
@@ -29,7 +30,6 @@ PLACE: Final = {
     "block_number": "BIGINT",
     "log_index": "BIGINT",
     "block_time": "TIMESTAMP",
-    "tx_hash": "VARCHAR",
     "contract": "VARCHAR",
 }
 """The columns with which every event table begins, and their types."""
@@ -42,7 +42,7 @@ MOST_COLUMNS: Final = 120
 NUMBERS: Final = {"BIGINT", "DECIMAL(38,0)"}
 """Types of one value, by its layout and by itself: what it is of decides how large it can be."""
 
-Columns = dict[str, tuple[str, pa.Array]]
+Columns = dict[str, tuple[str, pa.Array | pa.ChunkedArray]]
 """Type and values by column name."""
 
 Catalog = dict[str, dict[str, str]]
@@ -57,11 +57,14 @@ class Told:
     columns: Columns
 
 
-def prepare(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> list[Told]:
+def prepare(deployment: Deployment, decoded: DecodedLogs) -> list[Told]:
     """What logs say, table by table; nothing is stored yet."""
     return [
-        Told(table_of(deployment.protocol, known.name), _values(columns) | _places(logs, rows))
-        for known, rows, columns in _parts(decode(events, logs))
+        Told(
+            table_of(deployment.protocol, known.name),
+            _values(columns) | _places(decoded.columns, rows),
+        )
+        for known, rows, columns in _parts(decoded)
     ]
 
 
@@ -78,11 +81,10 @@ def append(
     same: dict[str, int | str] = {
         "chain_id": deployment.chain_id, "deployment": deployment.name,
     }  # fmt: skip
-    for one in told:
-        known = catalog.setdefault(one.table, {})
-        fitting = _fit(connection, one.table, known, one.columns)
-        arrays = [one.columns[name][1] for name in fitting]
-        insert(connection, one.table, pa.Table.from_arrays(arrays, names=fitting), same)
+    for table, columns in _joined(told):
+        fitting = _fit(connection, table, catalog.setdefault(table, {}), columns)
+        arrays = [columns[name][1] for name in fitting]
+        insert(connection, table, pa.Table.from_arrays(arrays, names=fitting), same)
 
 
 def expected(deployment: Deployment, events: Sequence[Known], logs: LogColumns) -> Counter[str]:
@@ -170,6 +172,22 @@ def table_of(protocol: str, event: str) -> str:
     return f"{PREFIX}{protocol}_{WORD_START.sub('_', event).lower()}"
 
 
+def _joined(told: Sequence[Told]) -> Iterator[tuple[str, Columns]]:
+    """Rows of one table with the same columns as one, as each time of storing costs the same."""
+    alike: dict[Any, list[Columns]] = defaultdict(list)
+    for one in told:
+        kinds = tuple((name, kind) for name, (kind, _) in one.columns.items())
+        alike[one.table, kinds].append(one.columns)
+    for (table, kinds), parts in alike.items():
+        yield (
+            table,
+            {
+                name: (kind, pa.chunked_array([part[name][1] for part in parts]))
+                for name, kind in kinds
+            },
+        )
+
+
 def _parts(decoded: DecodedLogs) -> Iterator[tuple[Known, Numbers, Columns]]:
     """Rows of one event with their values as columns: whole groups, then single logs."""
     for group in decoded.groups:
@@ -179,10 +197,17 @@ def _parts(decoded: DecodedLogs) -> Iterator[tuple[Known, Numbers, Columns]]:
 
 
 def _columns_of(group: Group) -> Columns:
-    return {
-        field.name: (column_type(field.kind), arrow_column(field.kind, words))
-        for field, words in zip(group.fields, group.words, strict=True)
-    }
+    """A column for each value; those of one type are made together."""
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    for number, field in enumerate(group.layout.fields):
+        by_kind[field.kind].append(number)
+    made: dict[int, tuple[str, pa.Array]] = {}
+    count = len(group.rows)
+    for kind, numbers in by_kind.items():
+        together = arrow_column(kind, group.words[numbers].reshape(-1, WORD))
+        for place, number in enumerate(numbers):
+            made[number] = (column_type(kind), together.slice(place * count, count))
+    return {field.name: made[number] for number, field in enumerate(group.layout.fields)}
 
 
 def _single(values: Mapping[str, Any]) -> Columns:
@@ -207,9 +232,9 @@ def _one(value: bool | int | str | bytes) -> pa.Array:
             fits = abs(value) < DECIMAL_LIMIT
             return pa.array([value if fits else None], pa.decimal128(38, 0))
         case bytes():
-            return pa.array(["0x" + value.hex()])
-        case _:
-            return pa.array([value])
+            return pa.array(["0x" + value.hex()], pa.large_string())
+        case str():
+            return pa.array([value], pa.large_string())
 
 
 def _values(columns: Columns) -> Columns:
@@ -226,7 +251,6 @@ def _places(logs: LogColumns, rows: Numbers) -> Columns:
         "block_number": (PLACE["block_number"], whole_numbers(logs.block_number[rows])),
         "log_index": (PLACE["log_index"], whole_numbers(logs.log_index[rows])),
         "block_time": (PLACE["block_time"], times(logs.block_time[rows])),
-        "tx_hash": (PLACE["tx_hash"], hex_texts(logs.tx_hash[rows])),
         "contract": (PLACE["contract"], hex_texts(logs.address[rows])),
     }
 
@@ -236,7 +260,7 @@ def _fit(
 ) -> list[str]:
     """The columns that the table takes, after giving it those that it lacks."""
     if not known:
-        spread = ", ".join(f"{name} {kind}" for name, kind in PLACE.items())
+        spread = ", ".join(f"{name} {_stored_as(kind)}" for name, kind in PLACE.items())
         connection.execute(f"create table {table} ({spread})")
         known.update(PLACE)
     taken: dict[str, str] = {}
@@ -244,9 +268,14 @@ def _fit(
         if name.lower() in taken:
             continue
         if name.lower() not in known and len(known) < MOST_COLUMNS:
-            connection.execute(f'alter table {table} add column "{name}" {kind}')
+            connection.execute(f'alter table {table} add column "{name}" {_stored_as(kind)}')
             known[name.lower()] = kind
         column = known.get(name.lower())
         if column == kind or {column, kind} == NUMBERS:
             taken[name.lower()] = name
     return list(taken.values())
+
+
+def _stored_as(kind: str) -> str:
+    """A column type with its compression, where naming it saves DuckDB the search for the best."""
+    return f"{kind} using compression dictionary" if kind == "VARCHAR" else kind

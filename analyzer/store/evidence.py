@@ -14,10 +14,12 @@ OF_STREAM: Final = "chain_id = ? and filter = ? and block_number between ? and ?
 MINE: Final = "chain_id = $chain_id and protocol = $protocol and deployment = $deployment"
 
 MISSHAPEN: Final = """
-select min(block_number), count(*) from raw_logs
+select min(block_number), count(*) from raw_logs left join raw_templates on template = key
 where chain_id = ? and filter = ? and (
     block_number is null or log_index is null or tx_index is null or block_time is null
-    or data is null or octet_length(block_hash) is distinct from 32
+    or raw_logs.data is null
+    or template is not null and octet_length(raw_logs.data) is distinct from 32 * len(words)
+    or octet_length(block_hash) is distinct from 32
     or octet_length(tx_hash) is distinct from 32 or octet_length(address) is distinct from 20
     or octet_length(coalesce(topic0, block_hash)) <> 32
     or octet_length(coalesce(topic1, block_hash)) <> 32

@@ -4,7 +4,8 @@ A range that no checkpoint covers holds no rows, so storing one only ever append
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -14,11 +15,13 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from analyzer.event_columns import DecodedLogs
 from analyzer.evm import Block, LogBatch, LogFilter
 from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
 from analyzer.protocol import Deployment
-from analyzer.store import arrow
+from analyzer.store import arrow, templates
 from analyzer.store.database import first
+from analyzer.store.templates import Template
 from analyzer.store.writing import insert
 
 REPLAY_BATCH: Final = 10_000
@@ -119,10 +122,41 @@ def newest(connection: DuckDBPyConnection, stream: Stream) -> Checkpoint | None:
     return Checkpoint(*row) if row else None
 
 
-def append(connection: DuckDBPyConnection, stream: Stream, logs: pa.Table) -> None:
-    """Store logs (``arrow_of``), which count once the transaction has its checkpoint."""
-    named: dict[str, int | str] = {"chain_id": stream.chain_id, "filter": stream.filter}
-    insert(connection, "raw_logs", logs, named)
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Logs as the columns of ``raw_logs`` that differ from log to log, and what they rest on."""
+
+    logs: pa.Table
+    templates: Mapping[bytes, Template]
+
+
+def prepare(decoded: DecodedLogs) -> Rows:
+    """Logs as rows; nothing is stored yet."""
+    logs, payloads = decoded.columns, templates.shorten(decoded)
+    columns = {
+        "block_number": arrow.whole_numbers(logs.block_number),
+        "log_index": arrow.whole_numbers(logs.log_index),
+        "tx_index": arrow.whole_numbers(logs.tx_index),
+        "block_time": arrow.whole_numbers(logs.block_time),
+        "block_hash": arrow.blobs(logs.block_hash),
+        "tx_hash": arrow.blobs(logs.tx_hash),
+        "address": arrow.blobs(logs.address),
+        "template": arrow.blobs(payloads.keys, payloads.present),
+        "data": arrow.payloads(payloads.data, payloads.offsets),
+    }
+    for position in range(MAX_TOPICS):
+        present = logs.topic_count > position
+        columns[f"topic{position}"] = arrow.blobs(logs.topics[:, position], present)
+    table = pa.Table.from_arrays(list(columns.values()), names=list(columns))
+    return Rows(table, payloads.templates)
+
+
+def append(connection: DuckDBPyConnection, stream: Stream, rows: Sequence[Rows]) -> None:
+    """Store logs, which count once the transaction has its checkpoint."""
+    if rows:
+        templates.store(connection, dict(ChainMap(*(dict(one.templates) for one in rows))))
+        named: dict[str, int | str] = {"chain_id": stream.chain_id, "filter": stream.filter}
+        insert(connection, "raw_logs", pa.concat_tables(one.logs for one in rows), named)
 
 
 def finish(
@@ -210,7 +244,7 @@ def stored_logs(
     """The stored logs of a range of blocks, in chain order."""
     selected = connection.sql(
         "select block_number, tx_index, log_index, block_time, block_hash, tx_hash, address,"
-        " topic0, topic1, topic2, topic3, data from raw_logs"
+        " topic0, topic1, topic2, topic3, template, data from raw_logs"
         " where chain_id = ? and filter = ? and block_number between ? and ?"
         " order by block_number, log_index",
         params=[stream.chain_id, stream.filter, from_block, to_block],
@@ -223,7 +257,11 @@ def stored_logs(
         present = column.is_valid().to_numpy(zero_copy_only=False)
         topics[present, position] = _matrix(column.drop_null(), 32)
         counts += present
-    data, offsets = _payloads(columns["data"])
+    short, places = _payloads(columns["data"])
+    rows_of = {bytes(key): rows for key, rows in arrow.places_of(columns["template"]).items()}
+    data, offsets = templates.lengthen(
+        short, places, rows_of, templates.stored(connection, rows_of)
+    )
     return LogColumns(
         block_number=columns["block_number"].to_numpy(),
         tx_index=columns["tx_index"].to_numpy(),
@@ -281,24 +319,6 @@ def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> 
         "delete from raw_logs where chain_id = ? and filter = ? and block_number > ?",
         [stream.chain_id, stream.filter, after],
     )
-
-
-def arrow_of(logs: LogColumns) -> pa.Table:
-    """Logs as the columns of ``raw_logs`` that differ from log to log."""
-    columns = {
-        "block_number": arrow.whole_numbers(logs.block_number),
-        "log_index": arrow.whole_numbers(logs.log_index),
-        "tx_index": arrow.whole_numbers(logs.tx_index),
-        "block_time": arrow.whole_numbers(logs.block_time),
-        "block_hash": arrow.blobs(logs.block_hash),
-        "tx_hash": arrow.blobs(logs.tx_hash),
-        "address": arrow.blobs(logs.address),
-        "data": arrow.payloads(logs.data, logs.offsets),
-    }
-    for position in range(MAX_TOPICS):
-        present = logs.topic_count > position
-        columns[f"topic{position}"] = arrow.blobs(logs.topics[:, position], present)
-    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _matrix(column: pa.Array, width: int) -> Bytes:

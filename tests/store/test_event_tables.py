@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from analyzer.event_columns import Known
+from analyzer.event_columns import Known, decode
 from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.store import event_tables
@@ -25,7 +25,7 @@ def connection():
 
 
 def store(connection, logs, events=EVENTS, deployment=DEPLOYMENT):
-    told = prepare(deployment, events, logs)
+    told = prepare(deployment, decode(events, logs))
     append(connection, deployment, told, catalog(connection, deployment.protocol))
 
 
@@ -38,11 +38,11 @@ def test_each_value_has_its_column(connection):
     logs = logs_of(Chain())
     store(connection, logs)
     rows = connection.execute(
-        "select chain_id, deployment, block_number, log_index, epoch(block_time)::bigint, tx_hash,"
+        "select chain_id, deployment, block_number, log_index, epoch(block_time)::bigint,"
         f' contract, "token", "fundingRate" from {TABLE} order by 3, 4'
     ).fetchall()
     assert rows == [
-        (1, "test", log.block_number, log.log_index, log.block_time, log.tx_hash, log.address,
+        (1, "test", log.block_number, log.log_index, log.block_time, log.address,
          UPDATE_FUNDING.decode(log)["token"], Decimal(UPDATE_FUNDING.decode(log)["fundingRate"]))
         for log in logs
     ]  # fmt: skip
