@@ -43,7 +43,7 @@ def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
             "the mainnet RPC URL is not one that can be used: give http(s)://…, ws(s)://… or the "
             "path of an IPC socket"
         )
-    from analyzer.chain.dial import connect  # noqa: PLC0415  web3 takes a second to import
+    from analyzer.chain.dial import connect  # noqa: PLC0415  it is slow to import
     from analyzer.chain.rpc import Rpc  # noqa: PLC0415  it is slow to import
 
     settings, label, what = settings or Settings(), host_label(url), f"the ENS name {name}"
