@@ -13,8 +13,9 @@ import msgspec
 from analyzer.chain import multicall, wire
 from analyzer.chain.failure import OVERSIZED, Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import headers
+from analyzer.chain.replies import Outcome
 from analyzer.chain.reverts import revert_data, reverted
-from analyzer.chain.rpc import Outcome, Query, Rpc
+from analyzer.chain.rpc import Query, Rpc
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import describe
 from analyzer.errors import AnalyzerError
