@@ -43,7 +43,7 @@ def covered_ranges(connection: DuckDBPyConnection, stream: Stream) -> list[Range
 def _of_deployment(
     connection: DuckDBPyConnection, deployment: Deployment, finalized: int | None
 ) -> Iterator[Checked]:
-    name = f"{deployment.protocol} {deployment.name}"
+    name = deployment.title
     filters = protocols()[deployment.protocol].log_filters(deployment)
     present = {stream for stream, *_ in raw_logs.streams(connection, deployment, filters)}
     covered: list[Range] = []
