@@ -34,6 +34,11 @@ class Deployment:
     official: bool = False
     verified: bool = False
 
+    @property
+    def title(self) -> str:
+        """Its protocol and its name, for people."""
+        return f"{self.protocol} {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:

@@ -7,10 +7,17 @@ outside the chain, and with current versions of its dependencies cannot normalis
 import re
 from typing import Any, Final
 
+import msgspec
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+from analyzer.chain.dial import connect
 from analyzer.chain.failure import Kind, RpcFailure, sentence
 from analyzer.chain.hiding import Hider, host_label
 from analyzer.chain.open import is_node
 from analyzer.chain.reverts import revert_data
+from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import fixed, payload, quantity
 from analyzer.errors import AnalyzerError
@@ -43,9 +50,6 @@ def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
             "the mainnet RPC URL is not one that can be used: give http(s)://…, ws(s)://… or the "
             "path of an IPC socket"
         )
-    from analyzer.chain.dial import connect  # noqa: PLC0415  web3 takes a second to import
-    from analyzer.chain.rpc import Rpc  # noqa: PLC0415  it is slow to import
-
     settings, label, what = settings or Settings(), host_label(url), f"the ENS name {name}"
     rpc = Rpc(connect(url, settings), Hider(url), settings, lambda _: None)
     try:
@@ -71,8 +75,6 @@ def resolve_ens(url: str, name: str, settings: Settings | None = None) -> str:
 
 def namehash(labels: list[str]) -> bytes:
     """The node of a name, as EIP-137 defines it."""
-    from eth_utils.crypto import keccak  # noqa: PLC0415  it is slow to import
-
     node = bytes(32)
     for label in reversed(labels):
         node = keccak(node + keccak(text=label))
@@ -83,7 +85,7 @@ def _is_plain(label: str) -> bool:
     return len(label) <= MAX_LABEL and label[2:4] != "--" and _LABEL.fullmatch(label) is not None
 
 
-def _check_mainnet(rpc: Any, label: str) -> None:
+def _check_mainnet(rpc: Rpc, label: str) -> None:
     chain_id = quantity(_decoded(rpc.call("eth_chainId", [])), "a chain id")
     if chain_id != MAINNET:
         raise AnalyzerError(
@@ -92,9 +94,7 @@ def _check_mainnet(rpc: Any, label: str) -> None:
         )
 
 
-def _ask(rpc: Any, labels: list[str]) -> bytes:
-    from eth_abi.abi import encode  # noqa: PLC0415  it is slow to import
-
+def _ask(rpc: Rpc, labels: list[str]) -> bytes:
     dns_name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
     data = RESOLVE + encode(["bytes", "bytes"], [dns_name, ADDR + namehash(labels)])
     call = {"to": UNIVERSAL_RESOLVER, "data": "0x" + data.hex()}
@@ -103,9 +103,6 @@ def _ask(rpc: Any, labels: list[str]) -> bytes:
 
 def _address_in(answer: bytes) -> str:
     """The address in ``(bytes result, address resolver)``, where the result is an address."""
-    from eth_abi.abi import decode  # noqa: PLC0415  it is slow to import
-    from eth_abi.exceptions import DecodingError  # noqa: PLC0415
-
     try:
         result, _ = decode(["bytes", "address"], answer)
         if not result:
@@ -115,7 +112,5 @@ def _address_in(answer: bytes) -> str:
         raise MalformedError(f"{len(answer)} bytes that are not an address") from None
 
 
-def _decoded(raw: Any) -> Any:
-    import msgspec  # noqa: PLC0415  it is not needed for a recorded chain
-
+def _decoded(raw: msgspec.Raw) -> Any:
     return msgspec.json.decode(raw)

@@ -12,6 +12,7 @@ from analyzer.chain.interface import Chain
 from analyzer.chain.recorder import Recorder
 from analyzer.chain.recording import PREFIX, RecordedChain
 from analyzer.chain.settings import Progress, Settings
+from analyzer.chain.several import SeveralNodes
 from analyzer.errors import AnalyzerError
 
 Report = Callable[[Progress], None]
@@ -56,18 +57,17 @@ def _open(
             raise AnalyzerError(f"the RPC URL is not one that can be used: {FORMS}")
     if len(set(urls)) < len(urls):
         raise AnalyzerError("the same RPC URL is given twice: give each node once")
-    from analyzer.chain.node import open_node  # noqa: PLC0415  what it needs takes a while to import
+    return _open_nodes(urls, settings, progress, cross_check)
+
+
+def _open_nodes(
+    urls: Sequence[str], settings: Settings, progress: Report | None, cross_check: int
+) -> Chain:
+    from analyzer.chain.node import open_node  # noqa: PLC0415  a recorded chain needs no requests
 
     if len(urls) == 1:
         return open_node(urls[0], settings, progress)
-    return _open_several(urls, replace(settings, replaceable=True), progress, cross_check)
-
-
-def _open_several(
-    urls: Sequence[str], settings: Settings, progress: Report | None, cross_check: int
-) -> Chain:
-    from analyzer.chain.node import open_node  # noqa: PLC0415  what it needs takes a while to import
-    from analyzer.chain.several import SeveralNodes  # noqa: PLC0415
+    settings = replace(settings, replaceable=True)
 
     def relay(step: Progress) -> None:
         if progress is not None and step.stage != "logs":  # of those only the whole is of interest

@@ -5,7 +5,7 @@ web3's HTTPProvider would add nothing here but its import, which takes longer th
 
 import contextlib
 import socket
-from typing import Any, Final
+from typing import Final
 from weakref import WeakSet
 
 import requests
@@ -29,65 +29,39 @@ class _TooLongError(requests.RequestException):
     pass
 
 
-class _BoundedSession(requests.Session):
-    """Reads a response within the timeout as a whole, and never more of it than allowed."""
+class HttpTransport:
+    """A node behind http:// or https://.
 
-    def __init__(self, settings: Settings, sockets: "WeakSet[socket.socket]") -> None:
-        super().__init__()
-        self.headers.update(HEADERS)
-        self._most = settings.max_response_bytes
+    A response is read within the timeout as a whole, and never more of it than is allowed.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url = url
+        self._settings = settings
         self._timeout = urllib3.Timeout(
             connect=min(CONNECT, settings.timeout), total=settings.timeout
         )
-        adapter = TimedAdapter(sockets, pool_maxsize=settings.concurrency + 1)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
-
-    def post(self, url: Any, data: Any = None, json: Any = None, **options: Any) -> Any:
-        options |= {"stream": True, "allow_redirects": False, "timeout": self._timeout}
-        response = super().post(url, data=data, json=json, **options)
-        try:
-            response._content = self._body(response)  # noqa: SLF001  what requests itself would do
-        except BaseException:
-            response.close()
-            raise
-        response._content_consumed = True  # noqa: SLF001
-        return response
-
-    def _body(self, response: requests.Response) -> bytes:
-        """The body in one read where its length is known, which copies nothing; else in chunks."""
-        length = response.raw.length_remaining
-        is_packed = "Content-Encoding" in response.headers
-        if length is not None and length > self._most:
-            raise _TooLongError
-        if length is not None and not is_packed:
-            return bytes(response.raw.read(decode_content=False))
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.raw.read(CHUNK, decode_content=is_packed):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._most:
-                raise _TooLongError
-        return b"".join(chunks)
-
-
-class HttpTransport:
-    """A node behind http:// or https://."""
-
-    def __init__(self, url: str, settings: Settings) -> None:
-        self._seconds = settings.timeout
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._session = _BoundedSession(settings, self._sockets)
-        self._url = url
+        self._session = requests.Session()
+        self._session.headers.update(HEADERS)
+        adapter = TimedAdapter(self._sockets, pool_maxsize=settings.concurrency + 1)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
 
     def exchange(self, payload: bytes) -> Reply:
         """See ``Transport``."""
         try:
-            response = self._session.post(self._url, data=payload)
-            return Reply(response.content, response.status_code, response.headers)
+            with self._session.post(
+                self._url,
+                data=payload,
+                stream=True,
+                allow_redirects=False,
+                timeout=self._timeout,  # type: ignore[arg-type]  # urllib3's own
+            ) as response:
+                body = _body(response, self._settings.max_response_bytes)
+                return Reply(body, response.status_code, response.headers)
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-            lost = LostError(Kind.TIMEOUT, f"no answer within {self._seconds:g} s")
+            lost = LostError(Kind.TIMEOUT, f"no answer within {self._settings.timeout:g} s")
         except requests.exceptions.SSLError:
             lost = LostError(Kind.UNREACHABLE, "TLS cannot be agreed on")
         except _TooLongError:
@@ -104,8 +78,26 @@ class HttpTransport:
         """See ``Transport``; what is under way ends with it."""
         self._session.close()
         for used in list(self._sockets):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # the node has closed it already
                 socket.socket.shutdown(used, socket.SHUT_RDWR)
+
+
+def _body(response: requests.Response, most: int) -> bytes:
+    """At most so many bytes: in one read where their length is known, which copies nothing."""
+    length = response.raw.length_remaining
+    is_packed = "Content-Encoding" in response.headers
+    if length is not None and length > most:
+        raise _TooLongError
+    if length is not None and not is_packed:
+        return bytes(response.raw.read(decode_content=False))
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.raw.read(CHUNK, decode_content=is_packed):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            raise _TooLongError
+    return b"".join(chunks)
 
 
 def _lost_connection(error: BaseException) -> LostError:

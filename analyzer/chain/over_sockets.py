@@ -45,7 +45,9 @@ class _BytesOnly:
 class _IpcProvider(_BytesOnly, IPCProvider):
     """Reads in time that grows with the answer; web3's own copies all of it for every 4 KiB."""
 
-    max_response_bytes: int
+    def __init__(self, path: str, settings: Settings) -> None:
+        super().__init__(path)
+        self._settings = settings
 
     def _make_request(self, request: bytes) -> Any:
         held: Any = self._socket
@@ -57,7 +59,7 @@ class _IpcProvider(_BytesOnly, IPCProvider):
             return self._answer(held.sock)
 
     def _answer(self, connection: socket.socket) -> bytes:
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self._settings.timeout
         body = bytearray()
         while (left := deadline - time.monotonic()) > 0:
             connection.settimeout(left)
@@ -65,7 +67,7 @@ class _IpcProvider(_BytesOnly, IPCProvider):
             if not chunk:
                 raise ConnectionResetError
             body += chunk
-            if len(body) > self.max_response_bytes:
+            if len(body) > self._settings.max_response_bytes:
                 raise _TooLongError
             if chunk.rstrip().endswith((b"}", b"]")) and _is_whole(body):
                 return bytes(body)
@@ -77,9 +79,7 @@ class IpcTransport:
 
     def __init__(self, path: str, settings: Settings) -> None:
         self._seconds = settings.timeout
-        self._provider = _IpcProvider(path)
-        self._provider.timeout = settings.timeout  # type: ignore[assignment]
-        self._provider.max_response_bytes = settings.max_response_bytes
+        self._provider = _IpcProvider(path, settings)
 
     def exchange(self, payload: bytes) -> Reply:
         """See ``Transport``."""
@@ -100,7 +100,7 @@ class IpcTransport:
         """See ``Transport``; what is under way ends with it."""
         held: Any = self._provider._socket  # noqa: SLF001  web3 offers no close
         if (connection := held.sock) is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # the node has closed it already
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
@@ -183,7 +183,7 @@ class WebSocketTransport:
         if self._provider is None:
             options = {"max_size": self._settings.max_response_bytes, "close_timeout": FAREWELL}
             provider = _WebSocketProvider(self._url, options, use_text_frames=True)
-            await provider._provider_specific_connect()  # noqa: SLF001  connect() would retry and log
+            await provider._provider_specific_connect()  # noqa: SLF001  connect() retries and logs
             self._provider = provider
         await self._provider.socket_send(payload)
         return bytes(await self._provider.socket_recv())
@@ -191,4 +191,4 @@ class WebSocketTransport:
     async def _drop(self) -> None:
         provider, self._provider = self._provider, None
         if provider is not None:
-            await provider._provider_specific_disconnect()  # noqa: SLF001
+            await provider._provider_specific_disconnect()  # noqa: SLF001  its counterpart

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +112,7 @@ def _load(path: Path) -> dict[str, Any]:
             document: dict[str, Any] = json.load(file)
     except FileNotFoundError as error:
         raise AnalyzerError(f"there is no recorded chain at {path}: check the path") from error
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise AnalyzerError(
             f"{path.name} cannot be read as a recorded chain ({error}): it must be gzip JSON"
         ) from error

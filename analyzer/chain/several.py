@@ -49,7 +49,7 @@ class SeveralNodes:
     @property
     def requests(self) -> int:
         """How many requests were sent to all of them; a batch is one."""
-        return sum(getattr(node, "requests", 0) for node in self._nodes)
+        return sum(node.requests for node in self._nodes)
 
     def chain_id(self) -> int:
         """The chain id, the same for all nodes that were asked anything."""

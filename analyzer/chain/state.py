@@ -5,16 +5,17 @@ without data, and one that ran out of its share of gas) is asked again on its ow
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Any, Final
+from concurrent.futures import Executor, Future
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from analyzer.chain import multicall, wire
 from analyzer.chain.failure import OVERSIZED, Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import headers
+from analyzer.chain.replies import Outcome
 from analyzer.chain.reverts import revert_data, reverted
-from analyzer.chain.rpc import Outcome, Query, Rpc
+from analyzer.chain.rpc import Query, Rpc
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import describe
 from analyzer.errors import AnalyzerError
@@ -24,8 +25,10 @@ from analyzer.reads import MalformedError
 WORTH_A_MULTICALL: Final = 4
 """Below this many calls a batch costs no more requests than asking for Multicall3's code."""
 
+R = TypeVar("R", bound=Request)
 Done = Callable[[int], None]
-
+Job = tuple[list[int], Future[list[Answer]]]
+"""The places that answers belong to, and the answers."""
 
 REFUSES_HASH: Final = frozenset({Kind.INVALID_PARAMS, Kind.UNKNOWN})
 """How nodes say that they take block numbers only; nobody agrees on the words."""
@@ -115,9 +118,16 @@ class StateReader:
                 future.cancel()
         return [answers[index] for index in range(len(requests))]
 
-    def _jobs(self, items: Any, sizes: Sequence[int], work: Any, block: Block) -> list[Any]:
-        """One future for each group of requests, with the places that its answers belong to."""
-        jobs, start = [], 0
+    def _jobs(
+        self,
+        items: Sequence[tuple[int, R]],
+        sizes: Sequence[int],
+        work: Callable[[Sequence[R], Block], list[Answer]],
+        block: Block,
+    ) -> list[Job]:
+        """The groups of requests, of so many each, under way."""
+        jobs: list[Job] = []
+        start = 0
         for size in sizes:
             part = items[start : start + size]
             requests = [request for _, request in part]

@@ -43,7 +43,7 @@ def _resolve(name: str, mainnet_rpc_url: str | None) -> str:
         raise AnalyzerError(
             f"{name} is an ENS name: set --mainnet-rpc-url to resolve it, or give its address"
         )
-    from analyzer.chain.ens import resolve_ens  # noqa: PLC0415  web3 takes over a second to import
+    from analyzer.chain.ens import resolve_ens  # noqa: PLC0415  few need it, and it is slow to import
 
     address = resolve_ens(mainnet_rpc_url, name)
     click.echo(f"{name} is {address}", err=True)

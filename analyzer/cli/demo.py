@@ -106,7 +106,7 @@ def _index(config: Config, recording: Path, db: Path) -> None:
         if outcome.error is not None:
             raise outcome.error
         assert outcome.block is not None
-        name = f"{outcome.deployment.protocol} {outcome.deployment.name}"
+        name = outcome.deployment.title
         click.echo(
             f"{name}: {outcome.positions:,} open positions at block {outcome.block.number:,}, "
             f"from {outcome.logs:,} logs"

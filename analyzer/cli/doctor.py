@@ -171,6 +171,6 @@ def _chain_checks(
         return
     yield "head", heads
     for deployment in deployments_for(opened[0], config, (), ()):
-        name = f"{deployment.protocol} {deployment.name}"
+        name = deployment.title
         yield name, partial(_contact, opened[0], deployment)
     opened[0].close()

@@ -139,7 +139,7 @@ def index(
 
 
 def _report(config: Config, outcome: Outcome) -> None:
-    name = f"{outcome.deployment.protocol} {outcome.deployment.name}"
+    name = outcome.deployment.title
     assert outcome.block is not None
     unknown = f", {outcome.unknown:,} unknown" if outcome.unknown else ""
     partly = "" if outcome.complete else "; INCOMPLETE, see `perpscope check data_quality`"
@@ -155,7 +155,7 @@ def _report_errors(outcomes: Sequence[Outcome]) -> None:
     stopped: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.error is not None:
-            name = f"{outcome.deployment.protocol} {outcome.deployment.name}"
+            name = outcome.deployment.title
             stopped.setdefault(str(outcome.error), []).append(name)
     for error, names in stopped.items():
         click.echo(f"error: {', '.join(names)}: {error}", err=True)

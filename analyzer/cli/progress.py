@@ -47,12 +47,12 @@ class TerminalProgress:
 
     def stage(self, deployment: Deployment, text: str) -> None:
         """Name the stage that has begun."""
-        line = f"{deployment.protocol} {deployment.name}: {text}"
-        said = f"{deployment.name}: {text}"
-        self._bar.reset(self._task, total=None, description=said, figures="")
+        self._bar.reset(
+            self._task, total=None, description=f"{deployment.name}: {text}", figures=""
+        )
         self._begun = self._said = monotonic()
         if self._speaks:
-            click.echo(line, err=True)
+            click.echo(f"{deployment.title}: {text}", err=True)
 
     def blocks(
         self, deployment: Deployment, done: int, total: int, logs: int, requests: int
@@ -71,7 +71,7 @@ class TerminalProgress:
                 f"{done:,}/{total:,} blocks, {logs:,} logs, {rate(logs, passed):,} logs/s,"
                 f" {requests:,} requests, {left:,.0f} s left"
             )
-            click.echo(f"{deployment.protocol} {deployment.name}: {figures}", err=True)
+            click.echo(f"{deployment.title}: {figures}", err=True)
 
     def replayed(self, deployment: Deployment, logs: int) -> None:  # noqa: ARG002
         """Show how many stored logs have been replayed, and how many in a second."""

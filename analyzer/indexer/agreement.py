@@ -29,7 +29,7 @@ class Side:
     @property
     def name(self) -> str:
         """What a line about it begins with."""
-        return f"{self.deployment.protocol} {self.deployment.name} agreement"
+        return f"{self.deployment.title} agreement"
 
     @property
     def identity(self) -> tuple[int, str, frozenset[tuple[str, str]]]:

@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 
 from analyzer.indexer.checked import ANEW, MOST, REBUILD, Checked, blocks
 from analyzer.indexer.ranges import Range, between, doubled, merged
-from analyzer.indexer.recount import recounted, strays
+from analyzer.indexer.recount import extent, recounted, strays
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import evidence, raw_logs, replays
@@ -43,98 +43,103 @@ def covered_ranges(connection: DuckDBPyConnection, stream: Stream) -> list[Range
 def _of_deployment(
     connection: DuckDBPyConnection, deployment: Deployment, finalized: int | None
 ) -> Iterator[Checked]:
-    name = f"{deployment.protocol} {deployment.name}"
     filters = protocols()[deployment.protocol].log_filters(deployment)
     present = {stream for stream, *_ in raw_logs.streams(connection, deployment, filters)}
     covered: list[Range] = []
     told: Counter[str] = Counter()
     for stream, _, _ in raw_logs.stored_streams(connection, deployment):
         ranges = raw_logs.checkpoints(connection, stream)
-        yield from _ranges(connection, name, stream, ranges)
+        yield from _ranges(connection, deployment, stream, ranges)
         if stream not in present:
             yield Checked(
-                f"{name} filters",
-                f"{_extent(ranges)} were read under other filters than today's: "
+                f"{deployment.title} filters",
+                f"{blocks(extent(ranges))} were read under other filters than today's: "
                 "run `perpscope index`, which reads them again",
                 holds=False,
             )
             continue
         covered += [(one.from_block, one.to_block) for one in ranges]
-        yield from recounted(connection, name, deployment, stream, ranges, told)
-        yield _replayed(connection, name, stream, ranges)
-    yield from strays(connection, name, deployment, told)
-    yield from _hashes(connection, name, deployment)
-    yield from _missing(connection, name, deployment, merged(covered), finalized)
+        yield from recounted(connection, deployment, stream, ranges, told)
+        yield _replayed(connection, deployment, stream, ranges)
+    yield from strays(connection, deployment, told)
+    yield from _hashes(connection, deployment)
+    yield from _missing(connection, deployment, merged(covered), finalized)
 
 
 def _ranges(
-    connection: DuckDBPyConnection, name: str, stream: Stream, ranges: Sequence[Checkpoint]
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    stream: Stream,
+    ranges: Sequence[Checkpoint],
 ) -> Iterator[Checked]:
     every = [(one.from_block, one.to_block) for one in ranges]
     covered = merged(every)
     gaps = between(covered)
     for gap in gaps[:MOST]:
-        yield Checked(f"{name} gap", f"{blocks(gap)} are in no finished range: {ANEW}", holds=False)
+        yield Checked(
+            f"{deployment.title} gap",
+            f"{blocks(gap)} are in no finished range: {ANEW}",
+            holds=False,
+        )
     overlaps = doubled(every)
     for overlap in overlaps[:MOST]:
         yield Checked(
-            f"{name} overlap",
+            f"{deployment.title} overlap",
             f"{blocks(overlap)} are in more than one finished range: {ANEW}",
             holds=False,
         )
     for outside in [(0, covered[0][0] - 1), *gaps, (covered[-1][1] + 1, HIGHEST_BLOCK)]:
         if rows := evidence.rows_of(connection, stream, *outside):
             yield Checked(
-                f"{name} logs",
+                f"{deployment.title} logs",
                 f"{rows.count:,} logs of {blocks((rows.first, rows.last))} are of no finished "
                 f"range: {ANEW}",
                 holds=False,
             )
     logs = sum(one.logs for one in ranges)
     yield Checked(
-        f"{name} ranges",
-        f"{_extent(ranges)}, {logs:,} logs; finished ranges {len(ranges):,}, gaps {len(gaps):,}, "
-        f"overlaps {len(overlaps):,}",
+        f"{deployment.title} ranges",
+        f"{blocks(extent(ranges))}, {logs:,} logs; finished ranges {len(ranges):,}, "
+        f"gaps {len(gaps):,}, overlaps {len(overlaps):,}",
         holds=not gaps and not overlaps,
     )
 
 
-def _extent(ranges: Sequence[Checkpoint]) -> str:
-    return blocks((ranges[0].from_block, max(one.to_block for one in ranges)))
-
-
 def _replayed(
-    connection: DuckDBPyConnection, name: str, stream: Stream, ranges: Sequence[Checkpoint]
+    connection: DuckDBPyConnection,
+    deployment: Deployment,
+    stream: Stream,
+    ranges: Sequence[Checkpoint],
 ) -> Checked:
-    end = max(one.to_block for one in ranges)
+    begin, end = extent(ranges)
     done = replays.replayed_to(connection, stream)
     if done == end:
-        return Checked(f"{name} replay", f"every log up to block {done:,} is replayed")
+        return Checked(f"{deployment.title} replay", f"every log up to block {done:,} is replayed")
     if done < end:
-        start = max(done + 1, ranges[0].from_block)
+        start = max(done + 1, begin)
         return Checked(
-            f"{name} replay",
+            f"{deployment.title} replay",
             f"logs of {blocks((start, end))} are not replayed: run `perpscope index`",
             holds=False,
         )
     return Checked(
-        f"{name} replay",
+        f"{deployment.title} replay",
         f"says block {done:,}, above the last log range's {end:,}: {REBUILD}",
         holds=False,
     )
 
 
-def _hashes(connection: DuckDBPyConnection, name: str, deployment: Deployment) -> Iterator[Checked]:
+def _hashes(connection: DuckDBPyConnection, deployment: Deployment) -> Iterator[Checked]:
     found = evidence.hashes(connection, deployment)
     for number, value in found.contradictions[:MOST]:
         yield Checked(
-            f"{name} {value}",
+            f"{deployment.title} {value}",
             f"two {'hashes' if value == 'hash' else 'times'} of block {number:,} are stored: "
             f"{ANEW}",
             holds=False,
         )
     yield Checked(
-        f"{name} hashes",
+        f"{deployment.title} hashes",
         f"{found.known:,} blocks known by hash, {found.links:,} parent links, "
         f"{len(found.contradictions):,} contradictions",
         holds=not found.contradictions,
@@ -143,7 +148,6 @@ def _hashes(connection: DuckDBPyConnection, name: str, deployment: Deployment) -
 
 def _missing(
     connection: DuckDBPyConnection,
-    name: str,
     deployment: Deployment,
     covered: Sequence[Range],
     finalized: int | None,
@@ -151,7 +155,7 @@ def _missing(
     snapshots = evidence.snapshot_blocks(connection, deployment)
     if not covered:
         yield Checked(
-            f"{name} missing",
+            f"{deployment.title} missing",
             "no logs are stored, as none are needed for a snapshot of state"
             if snapshots.from_logs is None
             else f"the logs that its snapshot at block {snapshots.from_logs:,} rests on: {ANEW}",
@@ -161,7 +165,7 @@ def _missing(
     start, end = covered[0][0], covered[-1][1]
     if snapshots.from_logs is not None and snapshots.from_logs > end:
         yield Checked(
-            f"{name} missing",
+            f"{deployment.title} missing",
             f"logs of {blocks((end + 1, snapshots.from_logs))}, on which a snapshot rests: run "
             "`perpscope index`",
             holds=False,
@@ -175,6 +179,6 @@ def _missing(
         missing.append(f"{blocks((end + 1, finalized))} up to the chain's finalized one")
     up_to = "the chain's finalized block" if finalized is not None else "its newest snapshot"
     yield Checked(
-        f"{name} missing",
+        f"{deployment.title} missing",
         f"not read: {', '.join(missing)}" if missing else f"nothing up to {up_to}",
     )

@@ -37,5 +37,5 @@ def coverage(path: Path) -> list[Covered]:
                 or "no complete snapshot"
             )
             logs = f"logs of blocks {', '.join(ranges)}" if ranges else "no logs"
-            lines.append(Covered(f"{deployment.protocol} {deployment.name}", f"{state}, {logs}"))
+            lines.append(Covered(deployment.title, f"{state}, {logs}"))
     return lines

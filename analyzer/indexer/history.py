@@ -8,12 +8,13 @@ from duckdb import DuckDBPyConnection
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Block, LogFilter
+from analyzer.indexer.checked import ANEW
 from analyzer.indexer.ingest import ingest
 from analyzer.indexer.plan import Plan, Progress, Source
 from analyzer.indexer.replaying import catch_up
 from analyzer.protocol import Deployment, State
 from analyzer.protocols import protocols
-from analyzer.store import derived, event_tables, raw_logs, replays
+from analyzer.store import derived, event_tables, evidence, raw_logs, replays
 from analyzer.store.database import transaction
 
 
@@ -45,6 +46,12 @@ def follow_logs(
     end = head.number if plan.to_block is None else min(plan.to_block, head.number)
     if source != "state" or _finds_by_logs(deployment, plan):
         _refuse_gap(deployment, start, end, head)
+    if start > end:
+        raise AnalyzerError(
+            f"the history asked of {deployment.name} would begin at block {start} and end at block "
+            f"{end} (the head is {head.number}), so it holds no block: give a lower --from-block "
+            "or a higher --to-block"
+        )
     filters = protocols()[deployment.protocol].log_filters(deployment)
     stream, covered = _stream(connection, deployment, filters, start, end)
     count = 0
@@ -74,6 +81,7 @@ def _stream(
     """
     for stream, first, last in raw_logs.streams(connection, deployment, filters):
         if first <= start <= last + 1:
+            _refuse_hole(connection, deployment, stream)
             return stream, last
     with transaction(connection):
         for stream, first, last in raw_logs.stored_streams(connection, deployment):
@@ -87,6 +95,18 @@ def _stream(
         replays.forget(connection, fresh)
         event_tables.forget(connection, deployment, start, end)
     return fresh, start - 1
+
+
+def _refuse_hole(
+    connection: DuckDBPyConnection, deployment: Deployment, stream: raw_logs.Stream
+) -> None:
+    """A stream covers what lies between its ends only if its finished ranges follow each other."""
+    if broken := evidence.break_in(connection, stream):
+        raise AnalyzerError(
+            f"the finished ranges of {deployment.name} do not follow each other (one ends at block "
+            f"{broken[0]}, the next begins at block {broken[1]}), so logs are missing or stored "
+            f"twice: {ANEW}"
+        )
 
 
 def _finds_by_logs(deployment: Deployment, plan: Plan) -> bool:

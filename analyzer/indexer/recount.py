@@ -17,7 +17,6 @@ from analyzer.store.raw_logs import HIGHEST_BLOCK, Checkpoint, Stream
 
 def recounted(
     connection: DuckDBPyConnection,
-    name: str,
     deployment: Deployment,
     stream: Stream,
     ranges: Sequence[Checkpoint],
@@ -31,22 +30,22 @@ def recounted(
     if broken := evidence.misshapen(connection, stream):
         place = "an unknown block" if broken[0] is None else f"block {broken[0]:,}"
         yield Checked(
-            f"{name} digests",
+            f"{deployment.title} digests",
             f"not compared, as {broken[1]:,} rows are no logs, the first of {place}: {ANEW}",
             holds=False,
         )
-        told.update(event_tables.counted(connection, deployment, *_extent(ranges)))
+        told.update(event_tables.counted(connection, deployment, *extent(ranges)))
         return
     events = protocols()[deployment.protocol].events(deployment)
     wrong, astray = 0, 0
     for group in _groups(ranges):
-        extent = _extent(group)
-        logs = raw_logs.stored_logs(connection, stream, *extent)
+        span = extent(group)
+        logs = raw_logs.stored_logs(connection, stream, *span)
         complaints = [complaint for one in group if (complaint := _complaint(one, logs))]
         for complaint in complaints[: max(0, MOST - wrong)]:
-            yield Checked(f"{name} digest", complaint, holds=False)
+            yield Checked(f"{deployment.title} digest", complaint, holds=False)
         wrong += len(complaints)
-        stored = event_tables.counted(connection, deployment, *extent)
+        stored = event_tables.counted(connection, deployment, *span)
         rows = stored if complaints else event_tables.expected(deployment, events, logs)
         told.update(rows)
         if differing := _differing(rows, stored):
@@ -54,13 +53,13 @@ def recounted(
             if astray <= MOST:
                 table = differing[0]
                 yield Checked(
-                    f"{name} events",
-                    f"{table} has {stored[table]:,} rows of {blocks(extent)}, their logs give "
+                    f"{deployment.title} events",
+                    f"{table} has {stored[table]:,} rows of {blocks(span)}, their logs give "
                     f"{rows[table]:,}: {REBUILD}",
                     holds=False,
                 )
     yield Checked(
-        f"{name} digests",
+        f"{deployment.title} digests",
         f"{len(ranges) - wrong:,} of {len(ranges):,} finished ranges hold the logs of their count "
         "and digest",
         holds=not wrong,
@@ -68,7 +67,7 @@ def recounted(
 
 
 def strays(
-    connection: DuckDBPyConnection, name: str, deployment: Deployment, told: Counter[str]
+    connection: DuckDBPyConnection, deployment: Deployment, told: Counter[str]
 ) -> Iterator[Checked]:
     """Event rows of all blocks together: within the ranges they are compared range by range."""
     stored = event_tables.counted(connection, deployment, 0, HIGHEST_BLOCK)
@@ -76,12 +75,12 @@ def strays(
     differing = _differing(told, stored)
     if not differing:
         yield Checked(
-            f"{name} events",
+            f"{deployment.title} events",
             f"{sum(told.values()):,} rows in {len(tables):,} tables, one of each decoded log",
         )
     else:
         yield Checked(
-            f"{name} events",
+            f"{deployment.title} events",
             f"{len(differing):,} of {len(tables):,} tables have more or fewer rows than logs give: "
             f"{REBUILD}",
             holds=False,
@@ -106,17 +105,18 @@ def _differing(told: Counter[str], stored: Counter[str]) -> list[str]:
     return sorted(one for one in told.keys() | stored.keys() if told[one] != stored[one])
 
 
-def _extent(ranges: Sequence[Checkpoint]) -> Range:
+def extent(ranges: Sequence[Checkpoint]) -> Range:
+    """All blocks from the beginning of the first range to the end of the one that ends last."""
     return ranges[0].from_block, max(one.to_block for one in ranges)
 
 
 def _complaint(one: Checkpoint, logs: LogColumns) -> str | None:
     """What is wrong with a range, of which the logs may be a part."""
-    extent = blocks((one.from_block, one.to_block))
+    place = blocks((one.from_block, one.to_block))
     low = int(np.searchsorted(logs.block_number, one.from_block))
     high = int(np.searchsorted(logs.block_number, one.to_block, side="right"))
     if high - low != one.logs:
-        return f"{extent}: {high - low:,} logs, not the {one.logs:,} that were read: {ANEW}"
+        return f"{place}: {high - low:,} logs, not the {one.logs:,} that were read: {ANEW}"
     if raw_logs.digest(logs[low:high]) != one.digest:
-        return f"{extent}: not the logs that were read: {ANEW}"
+        return f"{place}: not the logs that were read: {ANEW}"
     return None

@@ -39,6 +39,16 @@ class Outcome:
     error: AnalyzerError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all deployments of a run share."""
+
+    chain: Chain
+    connection: DuckDBPyConnection
+    plan: Plan
+    progress: Progress
+
+
 def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None) -> list[Outcome]:
     """Index each deployment of the plan; one that fails is reported and does not stop the others.
 
@@ -52,9 +62,10 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
     outcomes: list[Outcome] = []
     is_new = not path.exists()
     with open_for_writing(path) as connection:
+        run = _Run(chain, connection, plan, progress or Silent())
         for deployment in plan.deployments:
             try:
-                outcome = _steadily(chain, connection, deployment, plan, head, progress or Silent())
+                outcome = _steadily(run, deployment, head)
                 outcomes.append(outcome)
                 head = outcome.block or head
             except AnalyzerError as error:
@@ -65,24 +76,17 @@ def index(chain: Chain, path: Path, plan: Plan, progress: Progress | None = None
     return outcomes
 
 
-def _steadily(
-    chain: Chain,
-    connection: DuckDBPyConnection,
-    deployment: Deployment,
-    plan: Plan,
-    head: Block,
-    progress: Progress,
-) -> Outcome:
+def _steadily(run: _Run, deployment: Deployment, head: Block) -> Outcome:
     """Index one deployment; where the chain is reorganised meanwhile, again from its new head."""
     for _ in range(REORGANISATIONS):
         try:
-            return _index_one(chain, connection, deployment, plan, head, progress)
+            return _index_one(run, deployment, head)
         except AnalyzerError as error:
-            if not isinstance(error, ReorganisedError) and not is_gone(chain, head):
+            if not isinstance(error, ReorganisedError) and not is_gone(run.chain, head):
                 raise
-            progress.stage(deployment, "going back: the chain was reorganised")
-            head = _head(chain, plan)
-    return _index_one(chain, connection, deployment, plan, head, progress)
+            run.progress.stage(deployment, "going back: the chain was reorganised")
+            head = _head(run.chain, run.plan)
+    return _index_one(run, deployment, head)
 
 
 def _head(chain: Chain, plan: Plan) -> Block:
@@ -93,14 +97,8 @@ def _head(chain: Chain, plan: Plan) -> Block:
     return chain.block(max(0, block.number - plan.confirmations))
 
 
-def _index_one(
-    chain: Chain,
-    connection: DuckDBPyConnection,
-    deployment: Deployment,
-    plan: Plan,
-    head: Block,
-    progress: Progress,
-) -> Outcome:
+def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
+    chain, connection, plan, progress = run.chain, run.connection, run.plan, run.progress
     source = _source(chain, deployment, plan)
     progress.stage(deployment, f"checking the contracts at block {head.number:,}")
     transcript = raw_state.Transcript(lambda requests: chain.answer(requests, head))

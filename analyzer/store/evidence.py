@@ -62,6 +62,14 @@ LINKS: Final = f"""
 select count(*) from (select distinct number from raw_blocks where {MINE}) as one
 semi join (select number from raw_blocks where {MINE}) as other on other.number = one.number + 1
 """
+BREAK: Final = """
+select before, from_block from (
+    select from_block, lag(to_block) over (order by from_block, to_block) as before
+    from checkpoints
+    where chain_id = ? and protocol = ? and deployment = ? and filter = ?
+)
+where from_block <> before + 1 order by from_block limit 1
+"""
 BOUNDS: Final = f"""
 select max(block_number) from (
     select block_number, sum(count(*)) over (order by block_number) as reached
@@ -115,6 +123,12 @@ def rows_of(
         [stream.chain_id, stream.filter, from_block, to_block],
     )
     return Rows(*row) if row and row[0] else None
+
+
+def break_in(connection: DuckDBPyConnection, stream: Stream) -> tuple[int, int] | None:
+    """Where finished ranges first leave a gap or overlap: an end, and the next beginning."""
+    row = first(connection, BREAK, stream.key)
+    return (row[0], row[1]) if row else None
 
 
 def chunk_ends(

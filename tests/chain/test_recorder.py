@@ -161,9 +161,19 @@ def test_a_damaged_recording_is_told(write_recording, gmx_v1_recording, damage):
         RecordedChain(write_recording(document))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"text", gzip.compress(b"{", mtime=0), gzip.compress(b"[]", mtime=0)[:15]]
-)
+PACKED = gzip.compress(b"[]", mtime=0)
+UNREADABLE = {
+    "empty": b"",
+    "not packed": b"text",
+    "no JSON": gzip.compress(b"{", mtime=0),
+    "cut short": PACKED[:15],
+    "damaged in its head": PACKED[:10] + b"\xff" + PACKED[11:],
+    "damaged in its checksum": PACKED[:-5] + b"\xff" + PACKED[-4:],
+    "nested without end": gzip.compress(b"[" * 100_000, mtime=0),
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_file_that_is_no_recording_is_told(tmp_path, content):
     path = tmp_path / "x.json.gz"
     path.write_bytes(content)

@@ -136,6 +136,20 @@ def test_the_same_node_twice(refused):
     assert "the same RPC URL is given twice" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--from-block", "90", "--to-block", "80"], "--from-block 90 is above --to-block 80"),
+        (["--from-block", "3132"], "begin at block 3132 and end at block 3131 (the head is 3131)"),
+        (["--to-block", "62"], "begin at block 63 and end at block 62 (the head is 3131)"),
+    ],
+)
+def test_a_history_without_any_block(refused, tmp_path, options, complaint):
+    one = ["--deployment", "local-c", "--positions", "state", "--account", ACCOUNT]
+    assert complaint in refused("index", "--rpc-url", RECORDED, *one, *options)
+    assert not (tmp_path / "perpscope.duckdb").exists()
+
+
 def test_no_node_at_all(refused):
     assert "set --rpc-url or ETH_RPC_URL" in refused("index")
 
@@ -298,7 +312,7 @@ def test_a_disk_that_is_full(perpscope, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert ran.returncode == 2, ran.stderr
     assert "free space" in ran.stderr

@@ -283,6 +283,28 @@ def test_a_range_stored_twice_is_an_overlap(complaints, damaged, in_steps):
 
 
 @pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("delete from checkpoints where {}", "ends at block 500, the next begins at block 1501"),
+        (
+            "update checkpoints set from_block = 400 where {}",
+            "ends at block 500, the next begins at block 400",
+        ),
+    ],
+)
+def test_ranges_that_do_not_meet_are_not_gone_on_from(perpscope, damaged, in_steps, change, place):
+    damaged(in_steps, change.format("deployment = 'local-c' and from_block = 501"))
+    before = contents(in_steps)
+    ran = perpscope(*INDEX, *PART, "--to-block", "3131", "--db", in_steps)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1] == (
+        f"error: gmx_v1 local-c: the finished ranges of local-c do not follow each other (one "
+        f"{place}), so logs are missing or stored twice: run `perpscope index --db NEW`"
+    )
+    assert contents(in_steps) == before
+
+
+@pytest.mark.parametrize(
     "change", ["digest = upper(digest)", "digest = ''", "logs = logs + 1", "logs = 0"]
 )
 def test_a_changed_checkpoint_is_noticed(complaints, damaged, in_steps, change):

@@ -64,3 +64,30 @@ def test_ctrl_c_ends_a_request_that_hangs(tmp_path, answered):
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
+
+
+IMPORTING = """
+import sys
+from analyzer.__main__ import main
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+main()
+"""
+
+
+def test_ctrl_c_ends_a_command_that_has_just_been_started():
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTING, "--version"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, ran.stdout) == (130, "")
+    assert ran.stderr == "interrupted\n"

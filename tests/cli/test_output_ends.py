@@ -94,10 +94,3 @@ def test_a_database_that_can_only_be_read_still_tells_its_findings(perpscope, mo
         assert '"status": "new"' in ran.out
         assert "will call these findings new again: perpscope.duckdb cannot be" in ran.err
     assert perpscope("check", "liquidatable", "--exit-zero").code == 0
-
-
-def test_a_range_that_ends_before_it_begins_is_refused(perpscope, tmp_path):
-    ran = perpscope("index", "--rpc-url", RECORDED, "--from-block", "90", "--to-block", "80")
-    assert (ran.code, ran.out) == (2, "")
-    assert "--from-block 90 is above --to-block 80" in ran.err
-    assert not (tmp_path / "perpscope.duckdb").exists()
