@@ -10,12 +10,11 @@ from typing import Final
 import duckdb
 
 from tests.benchmarks.pipeline import ponder
-from tests.benchmarks.pipeline.job import BLOCKS, Done, Job, run, run_and_count
+from tests.benchmarks.pipeline.job import BLOCKS, CLIENTS, Done, Job, run, run_and_count
 from tests.benchmarks.pipeline.pipeline import Pipeline
 from tests.conftest import FIXTURES
 
 CACHE: Final = FIXTURES.parent / ".cache" / "benchmarks"
-CLIENTS: Final = Path(__file__).parent / "clients"
 CRYO: Final = "cryo==0.3.2"
 DEFI: Final = "web3-ethereum-defi[data,duckdb]==1.2"
 SIGNATURES: Final = {
