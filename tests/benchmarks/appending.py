@@ -93,8 +93,8 @@ def appending(
     """
     times: dict[Path, list[tuple[float, float]]] = {path: [] for path in heads}
     for _ in range(APPENDS):
-        for path in heads:
-            heads[path] += APPENDED // LOGS_A_BLOCK
+        for path, head in heads.items():
+            heads[path] = head + APPENDED // LOGS_A_BLOCK
             times[path].append(timed(partial(append, path, heads[path])))
     return {path: _means(one) for path, one in times.items()}
 
