@@ -1,7 +1,7 @@
 """The one small interface through which everything else sees a chain."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
 
@@ -23,6 +23,11 @@ class Chain(Protocol):
     @property
     def is_recorded(self) -> bool:
         """Whether this is a recorded chain: all its logs are at hand, its state reads are few."""
+        ...
+
+    @property
+    def deployments(self) -> Sequence[Mapping[str, Any]]:
+        """What a recorded chain brings along, as a config file's ``[[deployment]]`` tables."""
         ...
 
     @property

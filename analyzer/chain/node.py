@@ -28,6 +28,7 @@ class NodeChain:
     """A chain behind one RPC URL."""
 
     is_recorded = False
+    deployments = ()
 
     def __init__(self, transport: Transport, label: str, hider: Hider, settings: Settings,
                  progress: Report | None = None) -> None:  # fmt: skip

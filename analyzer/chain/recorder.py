@@ -28,7 +28,7 @@ class Recorder:
             raise AnalyzerError(f"cannot record to {path}: its folder does not exist, create it")
         self.label = chain.label
         self.is_recorded = chain.is_recorded
-        self.deployments: Sequence[Mapping[str, Any]] = getattr(chain, "deployments", ())
+        self.deployments: Sequence[Mapping[str, Any]] = chain.deployments
         self._chain = chain
         self._path = path
         self._chain_id: int | None = None

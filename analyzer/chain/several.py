@@ -30,6 +30,7 @@ class SeveralNodes:
     """
 
     is_recorded = False
+    deployments = ()
 
     def __init__(
         self,

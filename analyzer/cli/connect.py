@@ -61,7 +61,7 @@ def deployments_for(
     """The deployments of this run; ``config`` and a recorded chain may bring their own."""
     where = config.path.name if config.path else "the configuration"
     own = [deployment_of(table, where) for table in config.deployment_tables]
-    recorded = getattr(chain, "deployments", ())
+    recorded = chain.deployments
     if not isinstance(recorded, list | tuple) or not all(isinstance(t, dict) for t in recorded):
         raise AnalyzerError(f"`deployments` in the {chain.label} must be a list of objects")
     own += [deployment_of(table, f"the {chain.label}", for_people=True) for table in recorded]

@@ -50,13 +50,19 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: dict[str, Any]) -
         replace(row, log_index=0) if isinstance(row, DataQuality) and row.log_index < 0 else row
         for row in protocol.replay(deployment, logs, state)
     ]
+    carry(state, rows)
+    return rows
+
+
+def carry(state: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """The state, brought forward in place by what the rows of some logs say."""
     for row in rows:
         if isinstance(row, PositionEvents):
             if row.after is None:
                 state.pop(row.state_key, None)
             else:
                 state[row.state_key] = row.after
-    return rows
+    return state
 
 
 def _changed(rows: Sequence[Row], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ WRITING: Final[Config] = {
 threads: two would each begin row groups of an insertion that neither fills."""
 CORRUPT: Final = "Corrupt database file"
 """What DuckDB says, in an error of no class of its own, of bytes that are not as it wrote them."""
+INTERRUPTED: Final = "Query interrupted"
+"""What it says, likewise, of a query that Ctrl-C has stopped."""
 LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
 
 
@@ -38,19 +40,15 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
     is_new = not path.exists()
     connection = _connect(path, read_only=False)
     try:
-        if is_new or _is_empty(connection):
-            with transaction(connection):
-                create(connection)
-                connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
-        _check_version(connection, path)
-        with _interruptible():
+        with _in_our_words(path):
+            if is_new or _is_empty(connection):
+                with transaction(connection):
+                    create(connection)
+                    connection.execute(
+                        "insert into meta values (?, ?)", [SCHEMA_VERSION, __version__]
+                    )
+            _check_version(connection, path)
             yield connection
-    except DISK_ERRORS as error:
-        raise _disk_error(path, error) from error
-    except duckdb.Error as error:
-        if CORRUPT not in str(error):
-            raise
-        raise _disk_error(path, error) from error
     finally:
         _close(connection, path)
 
@@ -62,15 +60,11 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
         raise AnalyzerError(f"there is no database at {path}: run `perpscope index` first")
     connection = _connect(path, read_only=True)
     try:
-        _check_version(connection, path)
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
-        with _interruptible():
+        with _in_our_words(path):
+            _check_version(connection, path)
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
             yield connection
-    except duckdb.Error as error:
-        if CORRUPT not in str(error):
-            raise
-        raise _disk_error(path, error) from error
     finally:
         _close(connection, path)
 
@@ -89,14 +83,18 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C stop a query as it stops all else: DuckDB raises an error of its own for it."""
+def _in_our_words(path: Path) -> Iterator[None]:
+    """Say what is wrong with the file, and let Ctrl-C stop a query as it stops all else."""
     try:
         yield
+    except duckdb.Error as error:
+        if isinstance(error, DISK_ERRORS) or CORRUPT in str(error):
+            raise _disk_error(path, error) from error
+        raise
     except RuntimeError as error:
-        if "Query interrupted" not in str(error):
-            raise
-        raise KeyboardInterrupt from error
+        if INTERRUPTED in str(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def holds_data(connection: DuckDBPyConnection) -> bool:

@@ -6,14 +6,12 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from analyzer.protocol import Deployment
+from analyzer.store.keys import MINE, key
 
 
 def remember(connection: DuckDBPyConnection, deployment: Deployment) -> None:
     """Keep a deployment's configuration, in place of an earlier one of the same name."""
-    key = [deployment.chain_id, deployment.protocol, deployment.name]
-    connection.execute(
-        "delete from raw_deployments where chain_id = ? and protocol = ? and deployment = ?", key
-    )
+    connection.execute(f"delete from raw_deployments where {MINE}", key(deployment))
     config = {
         "start_block": deployment.start_block,
         "contracts": dict(deployment.contracts),
@@ -22,7 +20,7 @@ def remember(connection: DuckDBPyConnection, deployment: Deployment) -> None:
         "verified": deployment.verified,
     }
     connection.execute(
-        "insert into raw_deployments values (?, ?, ?, ?)", [*key, json.dumps(config)]
+        "insert into raw_deployments values (?, ?, ?, ?)", [*key(deployment), json.dumps(config)]
     )
 
 

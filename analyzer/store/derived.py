@@ -10,11 +10,10 @@ from duckdb import DuckDBPyConnection
 from analyzer.protocol import Deployment, StoredAccount, StoredPosition
 from analyzer.rows import Deployments, Row, Snapshots, Tokens
 from analyzer.store import exact_json, merging
+from analyzer.store.keys import MINE, NAMED, key, named
 from analyzer.store.schema import EVENT_TABLES, SNAPSHOT_TABLES
 from analyzer.store.writing import write
 
-MINE: Final = "chain_id = ? and protocol = ? and deployment = ?"
-NAMED: Final = "chain_id = $chain_id and protocol = $protocol and deployment = $deployment"
 READ_TABLES: Final = ("prices", "funding", "data_quality")
 
 
@@ -44,7 +43,7 @@ def put_events(
     for table in EVENT_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and block_number between ? and ? and log_index >= 0",
-            [*_key(deployment), from_block, to_block],
+            [*key(deployment), from_block, to_block],
         )
     write(connection, rows)
 
@@ -76,7 +75,7 @@ def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: 
     for table in EVENT_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and block_number > ?",
-            [*_key(deployment), block],
+            [*key(deployment), block],
         )
     _forget_snapshots(connection, deployment, "block_number > ?", block)
 
@@ -89,9 +88,9 @@ def state(
         "select state_key, arg_max({'after': after}, (block_number, log_index)).after"
         f" from position_events where {MINE} and block_number <= ? group by state_key"
         " order by state_key",
-        [*_key(deployment), block],
+        [*key(deployment), block],
     ).fetchall()
-    return {key: exact_json.load(after) for key, after in rows if after is not None}
+    return {name: exact_json.load(after) for name, after in rows if after is not None}
 
 
 def state_before(
@@ -106,14 +105,9 @@ def state_before(
         "   and block_number > $block) as changed"
         f" inner join (from position_events where {NAMED}) as e using (state_key)"
         " group by changed.state_key",
-        {
-            "chain_id": deployment.chain_id,
-            "protocol": deployment.protocol,
-            "deployment": deployment.name,
-            "block": block,
-        },
+        named(deployment) | {"block": block},
     ).fetchall()
-    return {key: None if after is None else exact_json.load(after) for key, after in rows}
+    return {name: None if after is None else exact_json.load(after) for name, after in rows}
 
 
 def snapshots(connection: DuckDBPyConnection) -> list[SnapshotAt]:
@@ -176,12 +170,12 @@ def _forget_snapshots(
     for table in SNAPSHOT_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and {where}",
-            [*_key(deployment), block],
+            [*key(deployment), block],
         )
     for table in READ_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and {where} and log_index = -1",
-            [*_key(deployment), block],
+            [*key(deployment), block],
         )
 
 
@@ -199,7 +193,3 @@ def _forget_entities(connection: DuckDBPyConnection, rows: Sequence[Row]) -> Non
                 f"delete from deployments where {MINE}",
                 [row.chain_id, row.protocol, row.deployment],
             )
-
-
-def _key(deployment: Deployment) -> list[Any]:
-    return [deployment.chain_id, deployment.protocol, deployment.name]

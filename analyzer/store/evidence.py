@@ -1,17 +1,17 @@
 """What stored rows say about one another: for those who check a database instead of reading it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from duckdb import DuckDBPyConnection
 
 from analyzer.protocol import Deployment
 from analyzer.store.database import first
-from analyzer.store.raw_logs import Stream
+from analyzer.store.keys import NAMED, named
+from analyzer.store.raw_logs import MINE, Stream
 from analyzer.store.schema import EVENT_TABLES
 
 OF_STREAM: Final = "chain_id = ? and filter = ? and block_number between ? and ?"
-MINE: Final = "chain_id = $chain_id and protocol = $protocol and deployment = $deployment"
 
 MISSHAPEN: Final = """
 select min(block_number), count(*) from raw_logs left join raw_templates on template = key
@@ -31,22 +31,22 @@ where chain_id = ? and filter = ? and (
 STATEMENTS: Final = f"""
 with of_logs as (
     select distinct block_number, block_hash, block_time from raw_logs
-    where chain_id = $chain_id and filter in (select filter from checkpoints where {MINE})
+    where chain_id = $chain_id and filter in (select filter from checkpoints where {NAMED})
 ),
 said as (
-    select number, 'hash' as property, hash as value from raw_blocks where {MINE}
+    select number, 'hash' as property, hash as value from raw_blocks where {NAMED}
     union all
-    select number - 1, 'hash', parent_hash from raw_blocks where {MINE}
+    select number - 1, 'hash', parent_hash from raw_blocks where {NAMED}
     union all
-    select number, 'time', time::varchar from raw_blocks where {MINE}
+    select number, 'time', time::varchar from raw_blocks where {NAMED}
     union all
-    select to_block, 'hash', to_hash from checkpoints where {MINE}
+    select to_block, 'hash', to_hash from checkpoints where {NAMED}
     union all
-    select block_number, 'hash', block_hash from raw_snapshots where {MINE}
+    select block_number, 'hash', block_hash from raw_snapshots where {NAMED}
     union all
-    select block_number - 1, 'hash', parent_hash from raw_snapshots where {MINE}
+    select block_number - 1, 'hash', parent_hash from raw_snapshots where {NAMED}
     union all
-    select block_number, 'time', block_time::varchar from raw_snapshots where {MINE}
+    select block_number, 'time', block_time::varchar from raw_snapshots where {NAMED}
     union all
     select block_number, 'hash', '0x' || lower(hex(block_hash)) from of_logs
     union all
@@ -59,14 +59,14 @@ agreed as (
 )
 """
 LINKS: Final = f"""
-select count(*) from (select distinct number from raw_blocks where {MINE}) as one
-semi join (select number from raw_blocks where {MINE}) as other on other.number = one.number + 1
+select count(*) from (select distinct number from raw_blocks where {NAMED}) as one
+semi join (select number from raw_blocks where {NAMED}) as other on other.number = one.number + 1
 """
-BREAK: Final = """
+BREAK: Final = f"""
 select before, from_block from (
     select from_block, lag(to_block) over (order by from_block, to_block) as before
     from checkpoints
-    where chain_id = ? and protocol = ? and deployment = ? and filter = ?
+    where {MINE}
 )
 where from_block <> before + 1 order by from_block limit 1
 """
@@ -147,13 +147,13 @@ def hashes(connection: DuckDBPyConnection, deployment: Deployment) -> Hashes:
     Witnesses of a hash: headers, parent hashes of the headers after them, ends of finished ranges,
     snapshots, logs.
     """
-    key = _key(deployment)
-    links = first(connection, LINKS, key)
+    mine = named(deployment)
+    links = first(connection, LINKS, mine)
     found = first(
         connection,
         f"{STATEMENTS} select count(*) filter (where property = 'hash'),"
         " list((number, property) order by number, property) filter (where ways > 1) from agreed",
-        key,
+        mine,
     )
     assert links is not None
     assert found is not None
@@ -165,8 +165,8 @@ def snapshot_blocks(connection: DuckDBPyConnection, deployment: Deployment) -> S
     row = first(
         connection,
         "select max(block_number), max(block_number) filter (where source <> 'state')"
-        f" from raw_snapshots where {MINE}",
-        _key(deployment),
+        f" from raw_snapshots where {NAMED}",
+        named(deployment),
     )
     return SnapshotBlocks(*row) if row else SnapshotBlocks(None, None)
 
@@ -180,9 +180,9 @@ def derived_sums(
         row = first(
             connection,
             "select count(*), coalesce(sum(md5_number_lower(rows::varchar)::hugeint), 0)"
-            f" from (select * exclude (deployment) from {table} where {MINE}"
+            f" from (select * exclude (deployment) from {table} where {NAMED}"
             " and log_index >= 0 and block_number between $from_block and $to_block) as rows",
-            _key(deployment) | {"from_block": from_block, "to_block": to_block},
+            named(deployment) | {"from_block": from_block, "to_block": to_block},
         )
         assert row is not None
         found[table] = (row[0], row[1])
@@ -196,11 +196,3 @@ def unclaimed(connection: DuckDBPyConnection) -> list[tuple[int, str, int, int, 
         " anti join (checkpoints semi join raw_deployments using (chain_id, protocol, deployment))"
         " using (chain_id, filter) group by all order by all"
     ).fetchall()
-
-
-def _key(deployment: Deployment) -> dict[str, Any]:
-    return {
-        "chain_id": deployment.chain_id,
-        "protocol": deployment.protocol,
-        "deployment": deployment.name,
-    }

@@ -6,17 +6,18 @@ from duckdb import DuckDBPyConnection
 
 from analyzer.protocol import Deployment
 from analyzer.store.database import first
+from analyzer.store.keys import NAMED, named
 
-KNOWN: Final = """
+KNOWN: Final = f"""
 select distinct number, hash from (
     select number, hash from raw_blocks
-    where chain_id = $chain_id and protocol = $protocol and deployment = $deployment
+    where {NAMED}
     union all
     select block_number, block_hash from raw_snapshots
-    where chain_id = $chain_id and protocol = $protocol and deployment = $deployment
+    where {NAMED}
     union all
     select to_block, to_hash from checkpoints
-    where chain_id = $chain_id and protocol = $protocol and deployment = $deployment
+    where {NAMED}
 )
 where number <= $at_most and hash is not null
 order by number desc, hash
@@ -31,12 +32,6 @@ def known_block(
     row = first(
         connection,
         KNOWN,
-        {
-            "chain_id": deployment.chain_id,
-            "protocol": deployment.protocol,
-            "deployment": deployment.name,
-            "at_most": at_most,
-            "skipped": skipped,
-        },
+        named(deployment) | {"at_most": at_most, "skipped": skipped},
     )
     return (row[0], row[1]) if row else None

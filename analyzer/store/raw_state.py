@@ -6,21 +6,19 @@ a snapshot is the newest one stored up to the snapshot's sequence.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from analyzer.evm import NOT_READ, Answer, Block, Call, Request, Slot
+from analyzer.evm import NOT_READ, Answer, Block, Request
 from analyzer.protocol import Deployment, State
 from analyzer.store import exact_json
 from analyzer.store.database import first
+from analyzer.store.interned import intern_calls, intern_results, request_key, result_key
+from analyzer.store.keys import MINE, key
 from analyzer.store.writing import insert
-
-RequestKey = tuple[str, str, bytes, str | None]
-ResultKey = tuple[bytes, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +66,13 @@ def store_snapshot(
     It takes the place of those of the same block, or of one that was asked the same if it joins
     them.
     """
-    call_ids = _intern_calls(connection, snapshot.chain_id, answers)
-    results = _intern_results(connection, answers.values())
+    call_ids = intern_calls(connection, snapshot.chain_id, answers)
+    results = intern_results(connection, answers.values())
     before = _newest(connection, list(call_ids.values()), snapshot.sequence)
     changed = [
-        (call_ids[_request_key(request)], results[_result_key(answer)])
+        (call_ids[request_key(request)], results[result_key(answer)])
         for request, answer in answers.items()
-        if before.get(call_ids[_request_key(request)]) != results[_result_key(answer)]
+        if before.get(call_ids[request_key(request)]) != results[result_key(answer)]
     ]
     if changed:
         insert(
@@ -124,16 +122,14 @@ def next_sequence(connection: DuckDBPyConnection) -> int:
 def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
     """Drop the snapshots of a block. Their reads stay: later snapshots may rest on them."""
     connection.execute(
-        "delete from raw_snapshots"
-        " where chain_id = ? and protocol = ? and deployment = ? and block_number = ?",
-        [deployment.chain_id, deployment.protocol, deployment.name, block],
+        f"delete from raw_snapshots where {MINE} and block_number = ?",
+        [*key(deployment), block],
     )
 
 
 def _forget_same(connection: DuckDBPyConnection, snapshot: RawSnapshot) -> None:
     connection.execute(
-        "delete from raw_snapshots"
-        " where chain_id = ? and protocol = ? and deployment = ? and block_number = ?"
+        f"delete from raw_snapshots where {MINE} and block_number = ?"
         " and accounts = ?::json and source = ? and with_logs = ? and prices = ?::json",
         [
             snapshot.chain_id,
@@ -156,9 +152,8 @@ def _asked(snapshot: RawSnapshot) -> list[str | bool]:
 def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
     """Drop every snapshot above a block."""
     connection.execute(
-        "delete from raw_snapshots"
-        " where chain_id = ? and protocol = ? and deployment = ? and block_number > ?",
-        [deployment.chain_id, deployment.protocol, deployment.name, block],
+        f"delete from raw_snapshots where {MINE} and block_number > ?",
+        [*key(deployment), block],
     )
 
 
@@ -167,8 +162,8 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
     rows = connection.execute(
         "select sequence, chain_id, protocol, deployment, block_number, block_hash, parent_hash,"
         " block_time, accounts, source, with_logs, prices, recent from raw_snapshots"
-        " where chain_id = ? and protocol = ? and deployment = ? order by sequence",
-        [deployment.chain_id, deployment.protocol, deployment.name],
+        f" where {MINE} order by sequence",
+        key(deployment),
     ).fetchall()
     return [
         RawSnapshot(
@@ -210,7 +205,7 @@ def stored_answers(
     }
 
     def answer(requests: Sequence[Request]) -> list[Answer]:
-        return [answers.get(_request_key(request), NOT_READ) for request in requests]
+        return [answers.get(request_key(request), NOT_READ) for request in requests]
 
     return answer
 
@@ -222,91 +217,3 @@ def _newest(connection: DuckDBPyConnection, calls: list[int], sequence: int) -> 
         [sequence, calls],
     ).fetchall()
     return dict(rows)
-
-
-def _intern_calls(
-    connection: DuckDBPyConnection, chain_id: int, requests: Iterable[Request]
-) -> dict[RequestKey, int]:
-    wanted = [_request_key(request) for request in requests]
-    known: dict[RequestKey, int] = {
-        (kind, address, data, sender): call_id
-        for call_id, kind, address, data, sender in connection.execute(
-            "select call_id, kind, address, data, sender from raw_calls where chain_id = ?",
-            [chain_id],
-        ).fetchall()
-    }
-    fresh = [key for key in wanted if key not in known]
-    first = _next_id(connection, "raw_calls", "call_id")
-    for offset, key in enumerate(fresh):
-        known[key] = first + offset
-    if fresh:
-        insert(
-            connection,
-            "raw_calls",
-            pa.table(
-                {
-                    "call_id": pa.array([known[key] for key in fresh], pa.int32()),
-                    "chain_id": pa.array([chain_id] * len(fresh), pa.int64()),
-                    "kind": [key[0] for key in fresh],
-                    "address": [key[1] for key in fresh],
-                    "data": pa.array([key[2] for key in fresh], pa.binary()),
-                    "sender": pa.array([key[3] for key in fresh], pa.string()),
-                }
-            ),
-        )
-    return {key: known[key] for key in wanted}
-
-
-def _intern_results(
-    connection: DuckDBPyConnection, answers: Iterable[Answer]
-) -> dict[ResultKey, int]:
-    wanted = dict.fromkeys(_result_key(answer) for answer in answers)
-    connection.register("wanted", _result_table(list(wanted), None))
-    try:
-        known: dict[ResultKey, int] = {
-            (data, error): result_id
-            for result_id, data, error in connection.execute(
-                "select r.result_id, r.data, r.error from raw_results as r"
-                " inner join wanted on r.data = wanted.data"
-                " and r.error is not distinct from wanted.error"
-            ).fetchall()
-        }
-    finally:
-        connection.unregister("wanted")
-    fresh = [key for key in wanted if key not in known]
-    if fresh:
-        first = _next_id(connection, "raw_results", "result_id")
-        insert(connection, "raw_results", _result_table(fresh, first))
-        known |= {key: first + offset for offset, key in enumerate(fresh)}
-    return known
-
-
-def _result_table(keys: list[ResultKey], first: int | None) -> pa.Table:
-    table = {
-        "data": pa.array([data for data, _ in keys], pa.binary()),
-        "error": pa.array([error for _, error in keys], pa.string()),
-    }
-    if first is not None:
-        table["result_id"] = pa.array(range(first, first + len(keys)), pa.int32())
-    return pa.table(table)
-
-
-def _next_id(connection: DuckDBPyConnection, table: str, column: str) -> int:
-    row = first(connection, f"select coalesce(max({column}), 0) + 1 from {table}")
-    assert row is not None
-    return int(row[0])
-
-
-CALL: Final = "call"
-SLOT: Final = "slot"
-
-
-def _request_key(request: Request) -> RequestKey:
-    if isinstance(request, Call):
-        return (CALL, request.to, request.data, request.sender)
-    assert isinstance(request, Slot)
-    return (SLOT, request.address, request.slot.to_bytes(32, "big"), None)
-
-
-def _result_key(answer: Answer) -> ResultKey:
-    return (answer.data, answer.error)

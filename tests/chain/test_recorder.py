@@ -101,6 +101,7 @@ class Small:
 
     label = "small"
     is_recorded = False
+    deployments = ()
     head = Block(7, "0x" + "07" * 32, "0x" + "06" * 32, 1_700_000_000, b"\x01" * 256)
     log = Log(7, head.hash, "0x" + "01" * 32, 2, 3, VAULT, ("0x" + "02" * 32,), b"\x05", head.time)
     answers = {  # noqa: RUF012

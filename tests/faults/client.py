@@ -42,5 +42,5 @@ def scale(log_window: int) -> None:
 
 
 if __name__ == "__main__":
-    scale(int(sys.argv[1]))
-    main(sys.argv[2:])
+    scale(int(sys.argv.pop(1)))
+    main()

@@ -35,6 +35,7 @@ class Chain:
     torn: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Forks (first block and name) that happen as a range beginning at a block is read."""
     is_recorded = False
+    deployments = ()
     requests = 0
     label = "memory"
 

@@ -7,6 +7,7 @@ from functools import cache
 from analyzer.chain.recording import RecordedChain
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Call, Log, Request
+from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
     Deployment,
     Probe,
@@ -17,7 +18,7 @@ from analyzer.protocol import (
 )
 from analyzer.protocols.gmx_v1 import PROTOCOL
 from analyzer.reads import Read, drive
-from analyzer.rows import MarginAccounts, PositionEvents, Positions
+from analyzer.rows import MarginAccounts, Positions
 from analyzer.store import exact_json
 from tests.conftest import FIXTURES
 
@@ -107,13 +108,7 @@ def state_of(name: str) -> dict:
 
 def left_by(rows, state=None) -> dict:
     """The state after rows of events, as the store keeps it."""
-    state = dict(state or {})
-    for row in of_type(rows, PositionEvents):
-        if row.after is None:
-            state.pop(row.state_key, None)
-        else:
-            state[row.state_key] = row.after
-    return state
+    return carry(dict(state or {}), rows)
 
 
 def stored(snapshot: Snapshot) -> list[StoredAccount]:

@@ -12,6 +12,7 @@ from eth_abi.abi import encode
 from analyzer.chain.recording import RecordedChain
 from analyzer.evm import Answer, Call, Log, Request
 from analyzer.indexer.ingest import timed
+from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
     Deployment,
     Probe,
@@ -33,7 +34,7 @@ from analyzer.protocols.gmx_v2.vector_file import (
     words_from,
 )
 from analyzer.reads import drive
-from analyzer.rows import MarginAccounts, PositionEvents, Positions
+from analyzer.rows import MarginAccounts, Positions
 from analyzer.store import exact_json
 from tests.conftest import FIXTURES
 
@@ -120,14 +121,7 @@ def run_of(name: str, **changes) -> Run:
 
 def state_after(rows, state=None) -> dict[str, Any]:
     """What rows of events leave behind, through the store's text form."""
-    left = dict(state or {})
-    for row in rows:
-        if isinstance(row, PositionEvents):
-            if row.after is None:
-                left.pop(row.state_key, None)
-            else:
-                left[row.state_key] = exact_json.load(exact_json.dump(row.after))
-    return left
+    return exact_json.load(exact_json.dump(carry(dict(state or {}), rows)))
 
 
 def of_type(rows, row_type):

@@ -10,6 +10,7 @@ from typing import Any
 
 from analyzer.chain.recording import RecordedChain
 from analyzer.evm import Answer, Block, Request
+from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
     Comparison,
     Deployment,
@@ -20,7 +21,7 @@ from analyzer.protocol import (
 )
 from analyzer.protocols.perp_v1 import PROTOCOL
 from analyzer.reads import drive
-from analyzer.rows import MarginAccounts, PositionEvents, Positions
+from analyzer.rows import MarginAccounts, Positions
 
 FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "perp_v1"
 RECORDING = FOLDER.parent / "demo" / "perp_v1.json.gz"
@@ -56,17 +57,6 @@ def thorough() -> Deployment:
 def logs() -> tuple:
     batches = chain().logs(PROTOCOL.log_filters(deployment()), 0, max(BLOCKS))
     return tuple(log for batch in batches for log in batch.logs)
-
-
-def carry(state: dict[str, Any], rows: Sequence[Any]) -> dict[str, Any]:
-    """The state after rows of events, as the store would give it back."""
-    for row in rows:
-        if isinstance(row, PositionEvents):
-            if row.after is None:
-                state.pop(row.state_key, None)
-            else:
-                state[row.state_key] = row.after
-    return state
 
 
 @cache

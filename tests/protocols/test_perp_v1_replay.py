@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.evm import Log
+from analyzer.indexer.replaying import carry
 from analyzer.protocols.perp_v1 import PROTOCOL
 from analyzer.protocols.perp_v1.holdings import FIELDS
 from analyzer.rows import DataQuality, Funding, PositionEvents
-from tests.protocols.perp_v1_chain import BLOCKS, carry, deployment, logs, state_at, vectors
+from tests.protocols.perp_v1_chain import BLOCKS, deployment, logs, state_at, vectors
 
 SNAPSHOTS = {int(snapshot["block"]): snapshot for snapshot in vectors()["snapshots"]}
 HOUSE = deployment().contracts["ClearingHouse"].lower()

@@ -17,6 +17,7 @@ from analyzer.abi import Event, load_abi
 from analyzer.chain.recording import RecordedChain
 from analyzer.evm import Log
 from analyzer.indexer.deployments import deployment_of
+from analyzer.indexer.replaying import carry
 from analyzer.protocol import Deployment
 from analyzer.protocols.perp_v2.ledger import LedgerAccount, ledger_of
 from analyzer.protocols.perp_v2.replay import log_filters, replay
@@ -41,13 +42,8 @@ def snapshots() -> list[dict[str, Any]]:
 
 
 def applied(state: dict[str, Any], rows: list[Row]) -> dict[str, Any]:
-    for row in rows:
-        assert isinstance(row, PositionEvents)
-        if row.after is None:
-            state.pop(row.state_key, None)
-        else:
-            state[row.state_key] = row.after
-    return state
+    assert all(isinstance(row, PositionEvents) for row in rows)
+    return carry(state, rows)
 
 
 def told(account: LedgerAccount) -> dict[str, Any]:

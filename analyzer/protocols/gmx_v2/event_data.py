@@ -56,43 +56,39 @@ def learn(log: Log) -> Layout | None:
     walk = _Walk(log.data, bytearray(len(log.data)))
     try:
         fields = list(walk.values())
-    except (error, IndexError, UnicodeDecodeError):
-        return None
-    if None in fields or not walk.is_clear:
+    except (error, ValueError):
         return None
     topics = [
         Field(f"topic{number}", "bytes32", WORD * number) for number in range(2, len(log.topics))
     ]
-    return layout(log.topics, log.data, [f for f in fields if f is not None], [SENDER, *topics])
+    return layout(log.topics, log.data, fields, [SENDER, *topics])
 
 
 @dataclass(slots=True)
 class _Walk:
     """A walk over the data of a log, as eth-abi reads it.
 
-    ``seen`` counts how often each byte was taken for a value, an offset, a length or text: where
-    contracts encoded it that is once at most. A value that is also something else could change
-    what the rest means, so there is no layout then.
+    ``seen`` marks the bytes that were taken for a value, an offset, a length or text: where
+    contracts encoded it that happens once at most. A value that is also something else could
+    change what the rest means, so that is a ``ValueError``.
     """
 
     data: bytes
     seen: bytearray
-    is_clear: bool = True
 
-    def values(self) -> Iterator[Field | None]:
-        """Where each value lies, with its key; ``None`` for what has no fixed size."""
+    def values(self) -> Iterator[Field]:
+        """Where each value lies, with its key; ``ValueError`` where one has no fixed size."""
         self.see(0, WORD)
         self.text(self.offset(WORD, 0))
         event_data = self.offset(2 * WORD, 0)
         for number, group in enumerate(GROUPS):
             head = self.offset(event_data + WORD * number, event_data)
             items, arrays = self.offset(head, head), self.offset(head + WORD, head)
-            if self.number(arrays):
-                yield None
+            count = self.number(items)
+            if self.number(arrays) or (count and number >= STATIC_GROUPS):
+                raise ValueError("a value of no fixed size")
             first = items + WORD
-            for item in range(self.number(items)):
-                if number >= STATIC_GROUPS:
-                    yield None
+            for item in range(count):
                 entry = self.offset(first + WORD * item, first)
                 key = self.text(self.offset(entry, entry))
                 self.see(entry + WORD, WORD)
@@ -114,8 +110,9 @@ class _Walk:
 
     def see(self, at: int, length: int) -> None:
         part = self.seen[at : at + length]
-        self.is_clear = self.is_clear and len(part) == length and not any(part)
-        self.seen[at : at + length] = b"\1" * len(part)
+        if len(part) < length or any(part):
+            raise ValueError("bytes that are not there, or are something else already")
+        self.seen[at : at + length] = b"\1" * length
 
 
 @cache
