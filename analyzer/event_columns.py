@@ -185,7 +185,8 @@ def python_values(kind: str, words: Bytes) -> list[Any]:
     """A column of words of a static type as eth-abi gives their values."""
     size = size_of(kind)
     if kind == "bool":
-        return (words[:, 31] != 0).tolist()  # type: ignore[no-any-return]
+        truths: list[bool] = (words[:, 31] != 0).tolist()
+        return truths
     if kind == "address":
         digits = words[:, 12:].tobytes().hex()
         return ["0x" + digits[at : at + 40] for at in range(0, len(digits), 40)]

@@ -14,7 +14,7 @@ from analyzer.indexer.parting import Logs, difference, first_parting
 from analyzer.indexer.ranges import Range, first_difference, merged, shared, without
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import evidence, raw_logs, replays
+from analyzer.store import checkpoints, evidence, replays
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
 
@@ -41,14 +41,14 @@ class Side:
     def filters(self) -> str:
         """What identifies its present filters, whatever its name."""
         filters = protocols()[self.deployment.protocol].log_filters(self.deployment)
-        return raw_logs.stream_of(replace(self.deployment, name=""), filters, 0).filter
+        return checkpoints.stream_of(replace(self.deployment, name=""), filters, 0).filter
 
     def covered(self) -> list[tuple[Logs, list[Range]]]:
         """What is stored under its present filters, and the blocks that each stream covers."""
         filters = protocols()[self.deployment.protocol].log_filters(self.deployment)
         return [
             (Logs(self.connection, stream), covered_ranges(self.connection, stream))
-            for stream, *_ in raw_logs.streams(self.connection, self.deployment, filters)
+            for stream, *_ in checkpoints.streams(self.connection, self.deployment, filters)
         ]
 
 

@@ -11,10 +11,10 @@ from analyzer.indexer.ranges import Range, between, doubled, merged
 from analyzer.indexer.recount import extent, recounted, strays
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import evidence, raw_logs, replays
+from analyzer.store import checkpoints, evidence, replays
+from analyzer.store.checkpoints import HIGHEST_BLOCK, Checkpoint, Stream
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
-from analyzer.store.raw_logs import HIGHEST_BLOCK, Checkpoint, Stream
 
 
 def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
@@ -36,7 +36,7 @@ def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
 
 def covered_ranges(connection: DuckDBPyConnection, stream: Stream) -> list[Range]:
     """The blocks that a stream's finished ranges cover."""
-    ranges = raw_logs.checkpoints(connection, stream)
+    ranges = checkpoints.finished(connection, stream)
     return merged((one.from_block, one.to_block) for one in ranges)
 
 
@@ -44,11 +44,11 @@ def _of_deployment(
     connection: DuckDBPyConnection, deployment: Deployment, finalized: int | None
 ) -> Iterator[Checked]:
     filters = protocols()[deployment.protocol].log_filters(deployment)
-    present = {stream for stream, *_ in raw_logs.streams(connection, deployment, filters)}
+    present = {stream for stream, *_ in checkpoints.streams(connection, deployment, filters)}
     covered: list[Range] = []
     told: Counter[str] = Counter()
-    for stream, _, _ in raw_logs.stored_streams(connection, deployment):
-        ranges = raw_logs.checkpoints(connection, stream)
+    for stream, _, _ in checkpoints.stored_streams(connection, deployment):
+        ranges = checkpoints.finished(connection, stream)
         yield from _ranges(connection, deployment, stream, ranges)
         if stream not in present:
             yield Checked(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.protocols import protocols
-from analyzer.store import derived, raw_logs
+from analyzer.store import checkpoints, derived
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
 
@@ -28,7 +28,7 @@ def coverage(path: Path) -> list[Covered]:
             filters = protocols()[deployment.protocol].log_filters(deployment)
             ranges = [
                 f"{start:,} to {end:,}"
-                for _, start, end in raw_logs.streams(connection, deployment, filters)
+                for _, start, end in checkpoints.streams(connection, deployment, filters)
             ]
             state = (
                 "; ".join(

@@ -14,7 +14,7 @@ from analyzer.indexer.plan import Plan, Progress, Source
 from analyzer.indexer.replaying import catch_up
 from analyzer.protocol import Deployment, State
 from analyzer.protocols import protocols
-from analyzer.store import derived, event_tables, evidence, raw_logs, replays
+from analyzer.store import checkpoints, derived, event_tables, evidence, raw_logs, replays
 from analyzer.store.database import transaction
 
 
@@ -73,24 +73,24 @@ def _stream(
     filters: Sequence[LogFilter],
     start: int,
     end: int,
-) -> tuple[raw_logs.Stream, int]:
+) -> tuple[checkpoints.Stream, int]:
     """The stream that goes on with a range of blocks, and the last block that it covers.
 
     A stored stream that reaches the range is continued. Else a new one begins, in the place of all
     those that it overlaps: a log is stored once.
     """
-    for stream, first, last in raw_logs.streams(connection, deployment, filters):
+    for stream, first, last in checkpoints.streams(connection, deployment, filters):
         if first <= start <= last + 1:
             _refuse_hole(connection, deployment, stream)
             return stream, last
     with transaction(connection):
-        for stream, first, last in raw_logs.stored_streams(connection, deployment):
+        for stream, first, last in checkpoints.stored_streams(connection, deployment):
             if first <= end and last >= start:
                 raw_logs.forget(connection, stream)
                 replays.forget(connection, stream)
                 event_tables.forget(connection, deployment, first, last)
                 derived.put_events(connection, deployment, first, last, [])
-        fresh = raw_logs.stream_of(deployment, filters, start)
+        fresh = checkpoints.stream_of(deployment, filters, start)
         raw_logs.forget(connection, fresh)
         replays.forget(connection, fresh)
         event_tables.forget(connection, deployment, start, end)
@@ -98,7 +98,7 @@ def _stream(
 
 
 def _refuse_hole(
-    connection: DuckDBPyConnection, deployment: Deployment, stream: raw_logs.Stream
+    connection: DuckDBPyConnection, deployment: Deployment, stream: checkpoints.Stream
 ) -> None:
     """A stream covers what lies between its ends only if its finished ranges follow each other."""
     if broken := evidence.break_in(connection, stream):

@@ -5,11 +5,10 @@ is replayed later, from the stored rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
-import numpy as np
 from duckdb import DuckDBPyConnection
 
 from analyzer.chain.interface import Chain
@@ -22,8 +21,10 @@ from analyzer.indexer.reorgs import check_link
 from analyzer.log_columns import NO_TIME, LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import event_tables, raw_logs
+from analyzer.store import checkpoints, event_tables, raw_logs
+from analyzer.store.checkpoints import Checkpoint, Stream
 from analyzer.store.database import transaction
+from analyzer.store.digest import Digest
 
 FULL: Final = 360_000
 """Logs of one transaction at most. DuckDB writes groups of 122,880 rows; the fewer are begun and
@@ -53,7 +54,7 @@ def ingest(
     chain: Chain,
     connection: DuckDBPyConnection,
     deployment: Deployment,
-    stream: raw_logs.Stream,
+    stream: Stream,
     filters: Sequence[LogFilter],
     from_block: int,
     to_block: int,
@@ -92,9 +93,9 @@ def ingest(
     return count
 
 
-def _before(connection: DuckDBPyConnection, stream: raw_logs.Stream, from_block: int) -> str | None:
+def _before(connection: DuckDBPyConnection, stream: Stream, from_block: int) -> str | None:
     """The hash of the block before a range, where it is the last one stored."""
-    last = raw_logs.newest(connection, stream)
+    last = checkpoints.newest(connection, stream)
     return last.to_hash if last and last.to_block == from_block - 1 else None
 
 
@@ -112,12 +113,11 @@ def _prepared(
     for batch in chain.logs(filters, from_block, to_block):
         check_link(batch, before, head)
         before = _hash_at_end(batch, head)
-        logs = timed(batch)
-        decoded = decode(events, logs)
+        decoded = decode(events, complete(batch))
         yield _Prepared(
-            replace(batch, logs=logs),
+            batch,
             before,
-            logs,
+            decoded.columns,
             raw_logs.prepare(decoded),
             event_tables.prepare(deployment, decoded),
         )
@@ -126,16 +126,16 @@ def _prepared(
 def _store_some(
     connection: DuckDBPyConnection,
     deployment: Deployment,
-    stream: raw_logs.Stream,
+    stream: Stream,
     batches: Iterator[_Prepared],
     catalog: event_tables.Catalog,
     report: Callable[[LogBatch], None],
 ) -> BaseException | None:
     """Store batches with one checkpoint; what ended them, if anything did."""
-    digest, headers, since = raw_logs.Digest(), list[Block](), monotonic()
+    digest, headers, since = Digest(), list[Block](), monotonic()
     first: int | None = None
     count, size, end, to_hash = 0, 0, 0, None
-    waiting: list[_Prepared] = []
+    waiting = _Waiting()
     stopped: BaseException | None = None
     while count < FULL and size < ENOUGH and monotonic() - since < PATIENCE:
         try:
@@ -149,42 +149,48 @@ def _store_some(
         count, size = count + len(one.logs), size + one.logs.nbytes
         end, to_hash = one.batch.to_block, one.to_hash
         report(one.batch)
-        waiting.append(one)
-        if sum(one.raw.logs.nbytes for one in waiting) >= AT_ONCE:
-            _store(connection, deployment, stream, waiting, catalog)
-            waiting = []
+        waiting.add(one)
+        if waiting.size >= AT_ONCE:
+            waiting.store(connection, deployment, stream, catalog)
     if first is not None:
-        _store(connection, deployment, stream, waiting, catalog)
-        done = raw_logs.Checkpoint(first, end, to_hash, count, digest.hexdigest())
-        raw_logs.finish(connection, stream, done, headers)
+        waiting.store(connection, deployment, stream, catalog)
+        done = Checkpoint(first, end, to_hash, count, digest.hexdigest())
+        checkpoints.finish(connection, stream, done, headers)
     return stopped
 
 
-def _store(
-    connection: DuckDBPyConnection,
-    deployment: Deployment,
-    stream: raw_logs.Stream,
-    prepared: Sequence[_Prepared],
-    catalog: event_tables.Catalog,
-) -> None:
-    raw_logs.append(connection, stream, [one.raw for one in prepared])
-    event_tables.append(connection, deployment, [t for one in prepared for t in one.told], catalog)
+@dataclass(slots=True)
+class _Waiting:
+    """Rows that are stored together; the logs that they were made of are let go."""
+
+    raw: list[raw_logs.Rows] = field(default_factory=list)
+    told: list[event_tables.Told] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, one: _Prepared) -> None:
+        self.raw.append(one.raw)
+        self.told += one.told
+        self.size += one.raw.logs.nbytes
+
+    def store(
+        self,
+        connection: DuckDBPyConnection,
+        deployment: Deployment,
+        stream: Stream,
+        catalog: event_tables.Catalog,
+    ) -> None:
+        raw_logs.append(connection, stream, self.raw)
+        event_tables.append(connection, deployment, self.told, catalog)
+        self.raw, self.told, self.size = [], [], 0
 
 
-def timed(batch: LogBatch) -> LogColumns:
-    """The batch's logs, each with its block's time, from the log itself or from its header."""
+def complete(batch: LogBatch) -> LogColumns:
+    """The batch's logs, of all of which the block's time is known."""
     logs = LogColumns.of(batch.logs)
-    timeless = np.flatnonzero(logs.block_time == NO_TIME)
-    if not timeless.size:
-        return logs
-    times = {block.number: block.time for block in batch.blocks}
-    known = logs.block_time.copy()
-    for place in timeless:
-        number = int(logs.block_number[place])
-        if number not in times:
-            raise AnalyzerError(f"block {number} has logs but its time was not read")
-        known[place] = times[number]
-    return replace(logs, block_time=known)
+    timeless = logs.block_number[logs.block_time == NO_TIME]
+    if timeless.size:
+        raise AnalyzerError(f"block {timeless[0]} has logs but its time was not read")
+    return logs
 
 
 def _hash_at_end(batch: LogBatch, head: Block) -> str | None:

@@ -11,7 +11,8 @@ from duckdb import DuckDBPyConnection
 from analyzer.indexer.ranges import Range, first_difference
 from analyzer.log_columns import LogColumns
 from analyzer.store import evidence, raw_logs
-from analyzer.store.raw_logs import Stream
+from analyzer.store.checkpoints import Stream
+from analyzer.store.digest import digest
 
 PARTS: Final = {
     "block_hash": "block hash, so one follows another fork",
@@ -49,7 +50,7 @@ class Logs:
         size = raw_logs.REPLAY_BATCH
         for last in evidence.chunk_ends(self.connection, self.stream, start, end, size):
             logs = self.of(start, last)
-            running.update(f"{last} {raw_logs.digest(logs)}".encode())
+            running.update(f"{last} {digest(logs)}".encode())
             running.update(logs.block_time.astype("<i8").data)
             start = last + 1
         return running.hexdigest()

@@ -39,7 +39,7 @@ class Progress(Protocol):
     def blocks(
         self, deployment: Deployment, done: int, total: int, logs: int, requests: int
     ) -> None:
-        """So many of the blocks to be fetched are stored, with so many logs, by these requests."""
+        """So many of the blocks are fetched, with so many logs, by these requests."""
         ...
 
     def replayed(self, deployment: Deployment, logs: int) -> None:

@@ -12,7 +12,7 @@ from analyzer.indexer.replaying import catch_up
 from analyzer.indexer.snapshot import first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import derived, event_tables, raw_logs, raw_state
+from analyzer.store import checkpoints, derived, event_tables, raw_logs, raw_state
 from analyzer.store.database import open_for_writing, transaction
 from analyzer.store.deployments import remembered
 from analyzer.store.schema import create_normalised
@@ -41,7 +41,7 @@ def _replay_streams(
 ) -> None:
     filters = protocols()[deployment.protocol].log_filters(deployment)
     events = protocols()[deployment.protocol].events(deployment)
-    for stream, _, _ in raw_logs.streams(connection, deployment, filters):
+    for stream, _, _ in checkpoints.streams(connection, deployment, filters):
         known = event_tables.catalog(connection, deployment.protocol)
         for batch in raw_logs.stored_batches(connection, stream):
             told = event_tables.prepare(deployment, decode(events, batch.logs))

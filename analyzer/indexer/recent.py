@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from analyzer.chain.interface import Chain
 from analyzer.evm import Block
-from analyzer.indexer.ingest import timed
+from analyzer.indexer.ingest import complete
 from analyzer.indexer.plan import Progress
 from analyzer.indexer.replaying import replay
 from analyzer.protocol import Deployment, State
@@ -26,5 +26,5 @@ def recent_state(
     progress.stage(deployment, f"looking for prices in blocks {start:,} to {head.number:,}")
     state: dict[str, Any] = {}
     for batch in chain.logs(filters_of(deployment), start, head.number):
-        replay(deployment, timed(batch), state)
+        replay(deployment, complete(batch), state)
     return state

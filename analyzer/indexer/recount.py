@@ -12,7 +12,8 @@ from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import event_tables, evidence, raw_logs
-from analyzer.store.raw_logs import HIGHEST_BLOCK, Checkpoint, Stream
+from analyzer.store.checkpoints import HIGHEST_BLOCK, Checkpoint, Stream
+from analyzer.store.digest import digest
 
 
 def recounted(
@@ -117,6 +118,6 @@ def _complaint(one: Checkpoint, logs: LogColumns) -> str | None:
     high = int(np.searchsorted(logs.block_number, one.to_block, side="right"))
     if high - low != one.logs:
         return f"{place}: {high - low:,} logs, not the {one.logs:,} that were read: {ANEW}"
-    if raw_logs.digest(logs[low:high]) != one.digest:
+    if digest(logs[low:high]) != one.digest:
         return f"{place}: not the logs that were read: {ANEW}"
     return None

@@ -8,7 +8,7 @@ from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError, ReorganisedError
 from analyzer.evm import Block, LogBatch
 from analyzer.protocol import Deployment
-from analyzer.store import derived, event_tables, raw_logs, raw_state, replays
+from analyzer.store import checkpoints, derived, event_tables, raw_logs, raw_state, replays
 from analyzer.store.database import transaction
 from analyzer.store.known_blocks import known_block
 
@@ -33,7 +33,7 @@ def roll_back(
         return None
     with transaction(connection):
         before = derived.state_before(connection, deployment, fork)
-        for stream, start, _ in raw_logs.stored_streams(connection, deployment):
+        for stream, start, _ in checkpoints.stored_streams(connection, deployment):
             if start > fork:
                 raw_logs.forget(connection, stream)
                 replays.forget(connection, stream)

@@ -12,7 +12,7 @@ from analyzer.indexer.plan import Progress
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.rows import DataQuality, PositionEvents, Row
-from analyzer.store import derived, raw_logs, replays
+from analyzer.store import checkpoints, derived, raw_logs, replays
 from analyzer.store.database import transaction
 
 Step = Callable[[DuckDBPyConnection], AbstractContextManager[object]]
@@ -21,7 +21,7 @@ Step = Callable[[DuckDBPyConnection], AbstractContextManager[object]]
 def catch_up(
     connection: DuckDBPyConnection,
     deployment: Deployment,
-    stream: raw_logs.Stream,
+    stream: checkpoints.Stream,
     progress: Progress,
     step: Step = transaction,
 ) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from analyzer.protocol import Deployment, StoredAccount, StoredPosition
 from analyzer.rows import Deployments, Row, Snapshots, Tokens
 from analyzer.store import exact_json, merging
 from analyzer.store.keys import MINE, NAMED, key, named
-from analyzer.store.schema import EVENT_TABLES, SNAPSHOT_TABLES
+from analyzer.store.schema import LOG_ROW_TABLES, SNAPSHOT_TABLES
 from analyzer.store.writing import write
 
 READ_TABLES: Final = ("prices", "funding", "data_quality")
@@ -40,7 +40,7 @@ def put_events(
     rows: Iterable[Row],
 ) -> None:
     """Put what a range of logs said in place of what stood there."""
-    for table in EVENT_TABLES:
+    for table in LOG_ROW_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and block_number between ? and ? and log_index >= 0",
             [*key(deployment), from_block, to_block],
@@ -72,7 +72,7 @@ def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, bloc
 
 def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
     """Drop every normalised row above a block: the chain has taken another way there."""
-    for table in EVENT_TABLES:
+    for table in LOG_ROW_TABLES:
         connection.execute(
             f"delete from {table} where {MINE} and block_number > ?",
             [*key(deployment), block],

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from analyzer.layout import WORD, size_of
 from analyzer.log_columns import Bytes
 from analyzer.store.arrow import booleans, hex_texts, validity, whole_numbers
+from analyzer.store.writing import DECIMAL_LIMIT
 
 BIGINT_BYTES: Final = 8
-LIMIT: Final = 10**38
 
 
 def column_type(kind: str) -> str:
@@ -48,7 +48,8 @@ def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
     high, low = _limb(words, 2).astype(np.int64), _limb(words, 3)
     fits = (_limb(words, 0) == padding) & (_limb(words, 1) == padding)
     fits &= (high < 0) == (sign == 1)
-    fits &= _is_less(high, low, LIMIT) & ~_is_less(high, low, 1 - LIMIT)
+    fits &= _is_less(high, low, DECIMAL_LIMIT)
+    fits &= ~_is_less(high, low, 1 - DECIMAL_LIMIT)
     halves = np.ascontiguousarray(words[:, : WORD // 2 - 1 : -1])
     return pa.Array.from_buffers(
         pa.decimal128(38, 0),

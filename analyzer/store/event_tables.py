@@ -20,6 +20,7 @@ from analyzer.layout import WORD
 from analyzer.log_columns import LogColumns, Numbers
 from analyzer.protocol import Deployment
 from analyzer.store.arrow import hex_texts, times, whole_numbers
+from analyzer.store.checkpoints import HIGHEST_BLOCK
 from analyzer.store.event_arrow import arrow_column, column_type
 from analyzer.store.writing import DECIMAL_LIMIT, insert
 
@@ -123,7 +124,7 @@ def counted(
 
 def forget_after(connection: DuckDBPyConnection, deployment: Deployment, block: int) -> None:
     """Drop what a deployment's logs above a block said."""
-    forget(connection, deployment, block + 1, 2**63 - 1)
+    forget(connection, deployment, block + 1, HIGHEST_BLOCK)
 
 
 def forget(

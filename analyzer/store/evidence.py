@@ -5,20 +5,24 @@ from typing import Final
 
 from duckdb import DuckDBPyConnection
 
+from analyzer.layout import WORD
 from analyzer.protocol import Deployment
+from analyzer.store import templates
+from analyzer.store.checkpoints import MINE, Stream
 from analyzer.store.database import first
 from analyzer.store.keys import NAMED, named
-from analyzer.store.raw_logs import MINE, Stream
-from analyzer.store.schema import EVENT_TABLES
+from analyzer.store.schema import LOG_ROW_TABLES
 
 OF_STREAM: Final = "chain_id = ? and filter = ? and block_number between ? and ?"
 
 MISSHAPEN: Final = """
-select min(block_number), count(*) from raw_logs left join raw_templates on template = key
-where chain_id = ? and filter = ? and (
+with intact as (
+    select unnest($keys::blob[]) as template, unnest($sizes::bigint[]) as size
+)
+select min(block_number), count(*) from raw_logs left join intact using (template)
+where chain_id = $chain_id and filter = $filter and (
     block_number is null or log_index is null or tx_index is null or block_time is null
-    or raw_logs.data is null
-    or template is not null and octet_length(raw_logs.data) is distinct from 32 * len(words)
+    or data is null or template is not null and octet_length(data) is distinct from size
     or octet_length(block_hash) is distinct from 32
     or octet_length(tx_hash) is distinct from 32 or octet_length(address) is distinct from 20
     or octet_length(coalesce(topic0, block_hash)) <> 32
@@ -108,8 +112,21 @@ class SnapshotBlocks:
 
 
 def misshapen(connection: DuckDBPyConnection, stream: Stream) -> tuple[int | None, int] | None:
-    """The first block and the number of rows that are no logs: values missing or of wrong size."""
-    row = first(connection, MISSHAPEN, [stream.chain_id, stream.filter])
+    """The first block and the number of rows that are no logs: values missing or of wrong size.
+
+    Neither are rows whose template is missing or not what it was.
+    """
+    intact = templates.stored(connection)
+    row = first(
+        connection,
+        MISSHAPEN,
+        {
+            "keys": list(intact),
+            "sizes": [WORD * len(one.words) for one in intact.values()],
+            "chain_id": stream.chain_id,
+            "filter": stream.filter,
+        },
+    )
     return (row[0], row[1]) if row and row[1] else None
 
 
@@ -176,7 +193,7 @@ def derived_sums(
 ) -> dict[str, tuple[int, int]]:
     """How many normalised rows the logs of a range gave each table, and the sum of their hashes."""
     found: dict[str, tuple[int, int]] = {}
-    for table in EVENT_TABLES:
+    for table in LOG_ROW_TABLES:
         row = first(
             connection,
             "select count(*), coalesce(sum(md5_number_lower(rows::varchar)::hugeint), 0)"

@@ -21,68 +21,55 @@ def intern_calls(
     connection: DuckDBPyConnection, chain_id: int, requests: Iterable[Request]
 ) -> dict[RequestKey, int]:
     """The ids of requests; those that were never made before are stored."""
-    wanted = [request_key(request) for request in requests]
-    known: dict[RequestKey, int] = {
-        (kind, address, data, sender): call_id
-        for call_id, kind, address, data, sender in connection.execute(
-            "select call_id, kind, address, data, sender from raw_calls where chain_id = ?",
-            [chain_id],
-        ).fetchall()
-    }
-    fresh = [key for key in wanted if key not in known]
-    if fresh:
-        free = _free_id(connection, "raw_calls", "call_id")
-        known |= {key: free + offset for offset, key in enumerate(fresh)}
-        insert(
-            connection,
-            "raw_calls",
-            pa.table(
-                {
-                    "call_id": pa.array([known[key] for key in fresh], pa.int32()),
-                    "chain_id": pa.array([chain_id] * len(fresh), pa.int64()),
-                    "kind": [key[0] for key in fresh],
-                    "address": [key[1] for key in fresh],
-                    "data": pa.array([key[2] for key in fresh], pa.binary()),
-                    "sender": pa.array([key[3] for key in fresh], pa.string()),
-                }
-            ),
-        )
-    return {key: known[key] for key in wanted}
+    wanted = list(dict.fromkeys(request_key(request) for request in requests))
+    table = pa.table(
+        {
+            "chain_id": pa.array([chain_id] * len(wanted), pa.int64()),
+            "kind": pa.array([key[0] for key in wanted], pa.string()),
+            "address": pa.array([key[1] for key in wanted], pa.string()),
+            "data": pa.array([key[2] for key in wanted], pa.binary()),
+            "sender": pa.array([key[3] for key in wanted], pa.string()),
+        }
+    )
+    ids = _interned(connection, "raw_calls", "call_id", table)
+    return dict(zip(wanted, ids, strict=True))
 
 
 def intern_results(
     connection: DuckDBPyConnection, answers: Iterable[Answer]
 ) -> dict[ResultKey, int]:
     """The ids of answers; those that were never given before are stored."""
-    wanted = dict.fromkeys(result_key(answer) for answer in answers)
-    connection.register("wanted", _result_table(list(wanted), None))
-    try:
-        known: dict[ResultKey, int] = {
-            (data, error): result_id
-            for result_id, data, error in connection.execute(
-                "select r.result_id, r.data, r.error from raw_results as r"
-                " inner join wanted on r.data = wanted.data"
-                " and r.error is not distinct from wanted.error"
-            ).fetchall()
+    wanted = list(dict.fromkeys(result_key(answer) for answer in answers))
+    table = pa.table(
+        {
+            "data": pa.array([data for data, _ in wanted], pa.binary()),
+            "error": pa.array([error for _, error in wanted], pa.string()),
         }
+    )
+    ids = _interned(connection, "raw_results", "result_id", table)
+    return dict(zip(wanted, ids, strict=True))
+
+
+def _interned(connection: DuckDBPyConnection, table: str, name: str, wanted: pa.Table) -> list[int]:
+    """The id of each distinct row, in order; those that are not in the table yet are added."""
+    same = " and ".join(f"known.{one} is not distinct from wanted.{one}"
+                        for one in wanted.column_names)  # fmt: skip
+    numbered = wanted.append_column("place", pa.array(range(len(wanted)), pa.int64()))
+    connection.register("wanted", numbered)
+    try:
+        found = connection.execute(
+            f"select wanted.place, known.{name} from {table} as known inner join wanted on {same}"
+        ).fetchall()
     finally:
         connection.unregister("wanted")
-    fresh = [key for key in wanted if key not in known]
+    ids: dict[int, int] = dict(found)
+    fresh = [place for place in range(len(wanted)) if place not in ids]
     if fresh:
-        free = _free_id(connection, "raw_results", "result_id")
-        insert(connection, "raw_results", _result_table(fresh, free))
-        known |= {key: free + offset for offset, key in enumerate(fresh)}
-    return known
-
-
-def _result_table(keys: list[ResultKey], first_id: int | None) -> pa.Table:
-    table = {
-        "data": pa.array([data for data, _ in keys], pa.binary()),
-        "error": pa.array([error for _, error in keys], pa.string()),
-    }
-    if first_id is not None:
-        table["result_id"] = pa.array(range(first_id, first_id + len(keys)), pa.int32())
-    return pa.table(table)
+        free = _free_id(connection, table, name)
+        ids |= {place: free + offset for offset, place in enumerate(fresh)}
+        added = pa.array(range(free, free + len(fresh)), pa.int32())
+        insert(connection, table, wanted.take(fresh).append_column(name, added))
+    return [ids[place] for place in range(len(wanted))]
 
 
 def _free_id(connection: DuckDBPyConnection, table: str, column: str) -> int:

@@ -1,125 +1,30 @@
-"""Raw logs with their checkpoints: what was fetched, under which filter, and its digest.
+"""Raw logs: what was fetched, as it came.
 
 A range that no checkpoint covers holds no rows, so storing one only ever appends.
 """
 
-import json
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.event_columns import DecodedLogs
-from analyzer.evm import Block, LogBatch, LogFilter
+from analyzer.evm import LogBatch
 from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
-from analyzer.protocol import Deployment
-from analyzer.store import arrow, templates
-from analyzer.store.database import first
+from analyzer.store import arrow, checkpoints, templates
+from analyzer.store.checkpoints import MINE, STREAM_TABLES, Checkpoint, Stream
+from analyzer.store.digest import digest
 from analyzer.store.templates import Template
 from analyzer.store.writing import insert
 
 REPLAY_BATCH: Final = 10_000
 READ_AT_ONCE: Final = 50_000
 """Logs that are held when stored ones are read, about."""
-HIGHEST_BLOCK: Final = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """The logs of one deployment under one filter; another filter is another stream."""
-
-    chain_id: int
-    protocol: str
-    deployment: str
-    filter: str
-
-    @property
-    def key(self) -> list[Any]:
-        """The values that select this stream's rows."""
-        return [self.chain_id, self.protocol, self.deployment, self.filter]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A finished range of blocks: how many logs it holds, and their digest."""
-
-    from_block: int
-    to_block: int
-    to_hash: str | None
-    logs: int
-    digest: str
-
-
-MINE: Final = "chain_id = ? and protocol = ? and deployment = ? and filter = ?"
-STREAM_TABLES: Final = ("checkpoints", "raw_blocks")
-"""Tables whose rows belong to a stream; ``raw_logs`` names its filter only, to save space."""
-
-
-def stream_of(deployment: Deployment, filters: Sequence[LogFilter], from_block: int) -> Stream:
-    """The stream that a deployment's filters and first block define."""
-    described = json.dumps(
-        [
-            deployment.protocol,
-            deployment.name,
-            from_block,
-            sorted([sorted(f.addresses), [sorted(topic) for topic in f.topics]] for f in filters),
-        ]
-    )
-    digest = sha256(described.encode()).hexdigest()[:16]
-    return Stream(deployment.chain_id, deployment.protocol, deployment.name, digest)
-
-
-def stored_streams(
-    connection: DuckDBPyConnection, deployment: Deployment
-) -> list[tuple[Stream, int, int]]:
-    """Every stored stream of a deployment, whatever its filters, with its first and last block."""
-    rows = connection.execute(
-        "select filter, min(from_block), max(to_block) from checkpoints"
-        " where chain_id = ? and protocol = ? and deployment = ? group by filter order by 2, 1",
-        [deployment.chain_id, deployment.protocol, deployment.name],
-    ).fetchall()
-    names = (deployment.chain_id, deployment.protocol, deployment.name)
-    return [(Stream(*names, name), start, end) for name, start, end in rows]
-
-
-def streams(
-    connection: DuckDBPyConnection, deployment: Deployment, filters: Sequence[LogFilter]
-) -> list[tuple[Stream, int, int]]:
-    """The stored streams of a deployment under its present filters."""
-    return [
-        (stream, start, end)
-        for stream, start, end in stored_streams(connection, deployment)
-        if stream == stream_of(deployment, filters, start)
-    ]
-
-
-def checkpoints(
-    connection: DuckDBPyConnection, stream: Stream, after: int = -1
-) -> list[Checkpoint]:
-    """The finished ranges that end after a block, in chain order."""
-    rows = connection.execute(
-        f"select from_block, to_block, to_hash, logs, digest from checkpoints where {MINE}"
-        " and to_block > ? order by from_block",
-        [*stream.key, after],
-    ).fetchall()
-    return [Checkpoint(*row) for row in rows]
-
-
-def newest(connection: DuckDBPyConnection, stream: Stream) -> Checkpoint | None:
-    """The last finished range, if there is any; each range follows the one before it."""
-    row = first(
-        connection,
-        f"select from_block, to_block, to_hash, logs, digest from checkpoints where {MINE}"
-        " order by to_block desc limit 1",
-        stream.key,
-    )
-    return Checkpoint(*row) if row else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,26 +64,6 @@ def append(connection: DuckDBPyConnection, stream: Stream, rows: Sequence[Rows])
         insert(connection, "raw_logs", pa.concat_tables(one.logs for one in rows), named)
 
 
-def finish(
-    connection: DuckDBPyConnection, stream: Stream, done: Checkpoint, headers: Sequence[Block]
-) -> None:
-    """Vouch for a range whose logs have been stored in the same transaction."""
-    connection.execute(
-        "insert into raw_blocks select ?, ?, ?, ?, unnest(?), unnest(?), unnest(?), unnest(?)",
-        [
-            *stream.key,
-            [block.number for block in headers],
-            [block.hash for block in headers],
-            [block.parent_hash for block in headers],
-            [block.time for block in headers],
-        ],
-    )
-    connection.execute(
-        "insert into checkpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*stream.key, done.from_block, done.to_block, done.to_hash, done.logs, done.digest],
-    )
-
-
 def forget(connection: DuckDBPyConnection, stream: Stream) -> None:
     """Drop a whole stream."""
     _delete_logs(connection, stream, -1)
@@ -188,9 +73,8 @@ def forget(connection: DuckDBPyConnection, stream: Stream) -> None:
 
 def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, hash_: str) -> None:
     """Drop everything of a stream above a block, whose hash is known, down to the very block."""
-    straddling = next(
-        (one for one in checkpoints(connection, stream, block) if one.from_block <= block), None
-    )
+    above = checkpoints.finished(connection, stream, block)
+    straddling = next((one for one in above if one.from_block <= block), None)
     _delete_logs(connection, stream, block)
     connection.execute(f"delete from raw_blocks where {MINE} and number > ?", [*stream.key, block])
     connection.execute(
@@ -199,7 +83,7 @@ def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, has
     if straddling is not None:
         left = stored_logs(connection, stream, straddling.from_block, block)
         kept = Checkpoint(straddling.from_block, block, hash_, len(left), digest(left))
-        finish(connection, stream, kept, [])
+        checkpoints.finish(connection, stream, kept, [])
 
 
 def stored_batches(
@@ -207,7 +91,7 @@ def stored_batches(
 ) -> Iterator[LogBatch]:
     """The stored logs above a block in chain order, whole blocks at a time, for replaying them."""
     start, held = None, 0
-    ranges = checkpoints(connection, stream, after)
+    ranges = checkpoints.finished(connection, stream, after)
     for place, one in enumerate(ranges):
         start = max(one.from_block, after + 1) if start is None else start
         held += one.logs
@@ -275,43 +159,6 @@ def stored_logs(
         data=data,
         offsets=offsets,
     )
-
-
-class Digest:
-    """A digest of a range's logs, which two independent runs can compare.
-
-    Each column has a SHA-256 of its own, so that logs can be added as they come: block numbers,
-    places in the block, places of the transactions, numbers of topics and sizes of payloads, each
-    as eight bytes, little-endian; then hashes of blocks and transactions, addresses, topics (four
-    of each log) and payloads. The digest is the SHA-256 of these ten.
-    """
-
-    def __init__(self) -> None:
-        self._columns = [sha256() for _ in range(10)]
-
-    def add(self, logs: LogColumns) -> None:
-        """Take up the logs that follow in chain order."""
-        numbers = (
-            logs.block_number, logs.log_index, logs.tx_index, logs.topic_count, logs.lengths,
-        )  # fmt: skip
-        rows = (logs.block_hash, logs.tx_hash, logs.address, logs.topics, logs.data)
-        values = [
-            *(column.astype("<i8") for column in numbers),
-            *(np.ascontiguousarray(column) for column in rows),
-        ]
-        for running, column in zip(self._columns, values, strict=True):
-            running.update(column.data)
-
-    def hexdigest(self) -> str:
-        """The digest of all logs so far."""
-        return sha256(b"".join(column.digest() for column in self._columns)).hexdigest()
-
-
-def digest(logs: LogColumns) -> str:
-    """The digest of logs that are at hand as a whole."""
-    whole = Digest()
-    whole.add(logs)
-    return whole.hexdigest()
 
 
 def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from duckdb import DuckDBPyConnection
 
 from analyzer.store import exact_json
+from analyzer.store.checkpoints import MINE, Stream
 from analyzer.store.database import first
-from analyzer.store.raw_logs import MINE, Stream
 
 BEFORE_ANY: Final = -1
 

@@ -11,7 +11,7 @@ SCHEMA_VERSION: Final = 3
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 
-EVENT_TABLES: Final = ("position_events", "prices", "funding", "data_quality")
+LOG_ROW_TABLES: Final = ("position_events", "prices", "funding", "data_quality")
 """Tables that hold rows of logs; of these only ``log_index >= 0`` stems from logs."""
 
 SNAPSHOT_TABLES: Final = (

@@ -142,18 +142,23 @@ def store(connection: DuckDBPyConnection, templates: Mapping[bytes, Template]) -
         )
 
 
-def stored(connection: DuckDBPyConnection, keys: Iterable[bytes]) -> dict[bytes, Template]:
-    """The stored templates of these keys, as far as there are any."""
-    wanted = list(keys)
-    if not wanted:
+def stored(
+    connection: DuckDBPyConnection, keys: Iterable[bytes] | None = None
+) -> dict[bytes, Template]:
+    """The stored templates, all or those of these keys, as far as they are what they were."""
+    wanted = None if keys is None else list(keys)
+    if wanted == []:
         return {}
     rows = connection.execute(
-        "select key, data, words from raw_templates where list_contains(?, key)", [wanted]
+        "select key, data, words from raw_templates"
+        " where $keys is null or list_contains($keys, key)",
+        {"keys": wanted},
     ).fetchall()
-    return {
-        key: Template(np.frombuffer(data, np.uint8), np.array(words, np.int64))
+    found = {
+        key: Template(np.frombuffer(data or b"", np.uint8), np.array(words or [], np.int64))
         for key, data, words in rows
     }
+    return {key: template for key, template in found.items() if template.key == key}
 
 
 def _offsets(lengths: Numbers) -> Numbers:

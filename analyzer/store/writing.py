@@ -12,11 +12,11 @@ from duckdb import DuckDBPyConnection
 
 from analyzer.rows import TABLES, At, DataQuality, Row, columns
 from analyzer.store import exact_json
+from analyzer.store.arrow import MICROSECONDS
 
 CONTEXT: Final = Context(prec=80)
 DECIMAL_LIMIT: Final = 10**38
 BIGINT_LIMIT: Final = 2**63
-MICROSECONDS: Final = 1_000_000
 NOWHERE: Final = At(0, "", "", 0)
 
 

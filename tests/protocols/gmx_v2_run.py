@@ -11,7 +11,7 @@ from eth_abi.abi import encode
 
 from analyzer.chain.recording import RecordedChain
 from analyzer.evm import Answer, Call, Log, Request
-from analyzer.indexer.ingest import timed
+from analyzer.indexer.ingest import complete
 from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
     Deployment,
@@ -81,7 +81,7 @@ class Run:
     def logs(self) -> list[Log]:
         filters = PROTOCOL.log_filters(self.deployment)
         batches = self.chain.logs(filters, self.deployment.start_block, self.block.number)
-        return [log for batch in batches for log in timed(batch)]
+        return [log for batch in batches for log in complete(batch)]
 
     def state(self, logs: Sequence[Log] | None = None) -> dict[str, Any]:
         return state_after(self.replay(self.logs() if logs is None else logs))

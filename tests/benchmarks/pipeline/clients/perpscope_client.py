@@ -13,8 +13,8 @@ from analyzer.indexer.plan import Plan, Silent
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.protocols.perp_v2.contracts import ROLES
+from analyzer.store.checkpoints import stream_of
 from analyzer.store.database import open_for_writing
-from analyzer.store.raw_logs import stream_of
 
 
 def ingest(job: dict[str, Any]) -> None:
