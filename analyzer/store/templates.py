@@ -109,10 +109,11 @@ def lengthen(
         template = templates[key]
         short = _payloads(data, WORD * len(template.words))
         whole = _payloads(made, len(template.data))
-        for part in _parts(rows, len(template.data)):
-            texts = np.tile(template.data.reshape(1, -1, WORD), (len(part), 1, 1))
-            texts[:, template.words] = short[offsets[part]].reshape(len(part), -1, WORD)
-            whole[ends[part]] = texts.reshape(len(part), -1)
+        parts = list(_parts(rows, len(template.data)))
+        texts = np.tile(template.data.reshape(1, -1, WORD), (len(parts[0]), 1, 1))
+        for part in parts:
+            texts[: len(part), template.words] = short[offsets[part]].reshape(len(part), -1, WORD)
+            whole[ends[part]] = texts[: len(part)].reshape(len(part), -1)
     _copy(data, offsets, made, ends, plain)
     return made, ends
 
