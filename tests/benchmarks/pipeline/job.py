@@ -4,7 +4,7 @@ import json
 import os
 import resource
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -94,10 +94,17 @@ def sample(about: About, logs: int | None) -> int:
     return about.first_block + max(1, int(logs / about.logs_a_block)) - 1
 
 
+def logs_of(job: Job) -> Iterator[dict[str, Any]]:
+    """The logs that the chain holds for a job."""
+    for first in range(job.first, job.last + 1, BLOCKS[job.event]):
+        last = min(job.last, first + BLOCKS[job.event] - 1)
+        query = {"address": job.address, "fromBlock": hex(first), "toBlock": hex(last)}
+        yield from ask(job.url, "eth_getLogs", query)
+
+
 def stored_there(job: Job) -> int:
     """How many logs the chain holds for a job."""
-    query = {"address": job.address, "fromBlock": hex(job.first), "toBlock": hex(job.last)}
-    return len(ask(job.url, "eth_getLogs", query))
+    return sum(1 for _ in logs_of(job))
 
 
 def processor_seconds() -> float:

@@ -11,9 +11,8 @@ import pyarrow as pa
 
 from analyzer.abi import load_abi
 from analyzer.chain import wire
-from tests.benchmarks.pipeline.job import ABIS, Done, Job, run, stored_there
+from tests.benchmarks.pipeline.job import ABIS, Done, Job, logs_of, run, stored_there
 from tests.benchmarks.pipeline.pipeline import Pipeline
-from tests.benchmarks.pipeline.serving import ask
 
 WINDOW: Final = 100
 NUMBERS: Final = ("block_number", "tx_index", "log_index", "block_time")
@@ -29,7 +28,7 @@ def receive(job: Job) -> Done:
 
 def insert(job: Job) -> Done:
     """Columns that are ready in memory into a new database file, to the end of its checkpoint."""
-    ready = columns(_logs(job))
+    ready = columns(list(logs_of(job)))
     with tempfile.TemporaryDirectory(dir=job.folder) as folder:
         start, processor = perf_counter(), process_time()
         connection = duckdb.connect(str(Path(folder) / "insert.duckdb"))
@@ -42,7 +41,7 @@ def insert(job: Job) -> Done:
 def eth_abi(job: Job) -> Done:
     """Decode logs that are parsed already, and do nothing with the values."""
     event = load_abi(*ABIS[job.event]).events[job.event]
-    logs = [wire.log(log) for log in _logs(job)]
+    logs = [wire.log(log) for log in logs_of(job)]
     start, processor = perf_counter(), process_time()
     for log in logs:
         event.decode(log)
@@ -65,16 +64,12 @@ def columns(logs: list[dict[str, Any]]) -> pa.Table:
     return pa.table(made)
 
 
-def _logs(job: Job) -> list[dict[str, Any]]:
-    query = {"address": job.address, "fromBlock": hex(job.first), "toBlock": hex(job.last)}
-    return ask(job.url, "eth_getLogs", query)
-
-
 REFERENCES: Final = (
     Pipeline("receive and discard", "nothing", "the floor: one connection, no parsing", receive),
     Pipeline(
         "DuckDB's insert of Arrow columns", "DuckDB",
-        "columns are ready in memory: no network, parsing or decoding", insert,
+        "columns are ready in memory: no network, parsing or decoding",
+        insert, simple=200_000, nested=20_000,
     ),
     Pipeline(
         "eth_abi, decoding only", "nothing", "logs are parsed already; nothing is kept",

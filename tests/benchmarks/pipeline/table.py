@@ -21,9 +21,11 @@ from tests.benchmarks.pipeline.references import REFERENCES
 from tests.benchmarks.pipeline.serving import recorded_server
 from tests.contracts.anvil import Anvil
 
-SIMPLE_LOGS: Final = 200_000
+SIMPLE_LOGS: Final = 1_000_000
 SIMPLE_TO_NESTED: Final = 10
 """A nested log has about eleven times the bytes of a simple one."""
+MOST_ON_ANVIL: Final = 100_000
+"""It mines every block that it is given, and keeps them in memory."""
 MOST_ROUNDS: Final = 3
 SIMPLE, NESTED, ANVIL = "simple", "nested", "anvil"
 CHAINS: Final = (SIMPLE, NESTED, ANVIL)
@@ -169,7 +171,7 @@ def _processor(figure: Figure) -> str:
 
 def _chain(name: str, folder: str, logs: int) -> AbstractContextManager[tuple[Any, ...]]:
     if name == ANVIL:
-        return _anvil(logs)
+        return _anvil(min(logs, MOST_ON_ANVIL))
     if name == NESTED:
         nested = events.nested_events(logs // SIMPLE_TO_NESTED)
         return _recorded(Path(folder) / name, events.EVENT_EMITTER, nested)
