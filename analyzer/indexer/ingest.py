@@ -21,7 +21,7 @@ from analyzer.indexer.reorgs import check_link
 from analyzer.log_columns import NO_TIME, LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import checkpoints, event_tables, raw_logs
+from analyzer.store import checkpoints, event_rows, event_tables, raw_logs
 from analyzer.store.checkpoints import Checkpoint, Stream
 from analyzer.store.database import transaction
 from analyzer.store.digest import Digest
@@ -47,7 +47,7 @@ class _Prepared:
     to_hash: str | None
     logs: LogColumns
     raw: raw_logs.Rows
-    told: list[event_tables.Told]
+    told: list[event_rows.Told]
 
 
 def ingest(
@@ -119,7 +119,7 @@ def _prepared(
             before,
             decoded.columns,
             raw_logs.prepare(decoded),
-            event_tables.prepare(deployment, decoded),
+            event_rows.prepare(deployment, decoded),
         )
 
 
@@ -164,7 +164,7 @@ class _Waiting:
     """Rows that are stored together; the logs that they were made of are let go."""
 
     raw: list[raw_logs.Rows] = field(default_factory=list)
-    told: list[event_tables.Told] = field(default_factory=list)
+    told: list[event_rows.Told] = field(default_factory=list)
     size: int = 0
 
     def add(self, one: _Prepared) -> None:

@@ -12,7 +12,7 @@ from analyzer.indexer.replaying import catch_up
 from analyzer.indexer.snapshot import first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import checkpoints, derived, event_tables, raw_logs, raw_state
+from analyzer.store import checkpoints, derived, event_rows, event_tables, raw_logs, raw_state
 from analyzer.store.database import open_for_writing, transaction
 from analyzer.store.deployments import remembered
 from analyzer.store.schema import create_normalised
@@ -44,7 +44,7 @@ def _replay_streams(
     for stream, _, _ in checkpoints.streams(connection, deployment, filters):
         known = event_tables.catalog(connection, deployment.protocol)
         for batch in raw_logs.stored_batches(connection, stream):
-            told = event_tables.prepare(deployment, decode(events, batch.logs))
+            told = event_rows.prepare(deployment, decode(events, batch.logs))
             event_tables.append(connection, deployment, told, known)
         catch_up(connection, deployment, stream, progress, nullcontext)
 

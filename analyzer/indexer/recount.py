@@ -11,7 +11,7 @@ from analyzer.indexer.ranges import Range
 from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import event_tables, evidence, raw_logs
+from analyzer.store import event_rows, event_tables, evidence, raw_logs
 from analyzer.store.checkpoints import HIGHEST_BLOCK, Checkpoint, Stream
 from analyzer.store.digest import digest
 
@@ -47,7 +47,7 @@ def recounted(
             yield Checked(f"{deployment.title} digest", complaint, holds=False)
         wrong += len(complaints)
         stored = event_tables.counted(connection, deployment, *span)
-        rows = stored if complaints else event_tables.expected(deployment, events, logs)
+        rows = stored if complaints else event_rows.expected(deployment, events, logs)
         told.update(rows)
         if differing := _differing(rows, stored):
             astray += 1

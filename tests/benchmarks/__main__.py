@@ -45,7 +45,9 @@ def main() -> None:
         if part in parts:
             measure(title, lines, perf_counter() - start)
     if PIPELINE in parts:
-        show(f"\nFrom a node into a store: {chosen.logs:,} simple logs, a tenth as many nested and on anvil")
+        show(
+            f"\nFrom a node into a store: {chosen.logs:,} simple logs, a tenth as many nested and on anvil"
+        )
         measured = table.measure(say, chosen.only, chosen.chains, chosen.logs, chosen.rounds)
         for line in measured.text():
             show(line)

@@ -9,8 +9,8 @@ import pytest
 from analyzer.event_columns import Known, decode
 from analyzer.log_columns import LogColumns
 from analyzer.protocol import Deployment
-from analyzer.store import event_tables
-from analyzer.store.event_tables import MOST_COLUMNS, append, catalog, forget_after, prepare
+from analyzer.store.event_rows import PLACE, prepare
+from analyzer.store.event_tables import MOST_COLUMNS, append, catalog, forget_after
 from tests.indexer.chains import DEPLOYMENT, UPDATE_FUNDING, Chain
 
 EVENTS = [Known.of(UPDATE_FUNDING)]
@@ -77,7 +77,7 @@ def test_names_that_are_no_plain_names_are_left_out(connection):
     odd(connection, hostile | {"market": "0xab", "Market": "0xcd", "ok": 7})
     described = connection.execute("select * from event_gmx_v2_odd").description
     names = [column[0] for column in described]
-    assert names == [*event_tables.PLACE, "market", "ok"]
+    assert names == [*PLACE, "market", "ok"]
     (row,) = connection.execute("select * from event_gmx_v2_odd").fetchall()
     assert (row[0], row[-2:]) == (1, ("0xab", Decimal(7)))
 
