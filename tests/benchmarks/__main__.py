@@ -45,9 +45,9 @@ def main() -> None:
         if part in parts:
             measure(title, lines, perf_counter() - start)
     if PIPELINE in parts:
-        show(
-            f"\nFrom a node into a store: {chosen.logs:,} simple logs, a tenth as many nested and on anvil"
-        )
+        nested, on_anvil = chosen.logs // table.SIMPLE_TO_NESTED, table.MOST_ON_ANVIL
+        show(f"\nFrom a node into a store: {chosen.logs:,} simple logs, {nested:,} nested ones,")
+        show(f"up to {on_anvil:,} on anvil")
         measured = table.measure(say, chosen.only, chosen.chains, chosen.logs, chosen.rounds)
         for line in measured.text():
             show(line)
