@@ -53,14 +53,13 @@ class Layout:
         """
         fits = np.empty(len(rows), np.bool_)
         words = np.empty((len(self.fields), len(rows), WORD), np.uint8)
-        places = [field.place for field in self.fields]
+        places = [field.place // WORD for field in self.fields]
         step = max(1, CACHED // (TOPICS + self.data_length))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            texts = logs.texts(rows[part], self.data_length)
+            texts = _texts(logs, rows[part], self.data_length)
             fits[part] = ((texts.view(np.uint64) & self.mask) == self.fixed).all(axis=1)
-            windows = sliding_window_view(texts, WORD, axis=1)
-            words[:, part] = windows[:, places].swapaxes(0, 1)
+            words[:, part] = texts.reshape(len(texts), -1, WORD)[:, places].swapaxes(0, 1)
         for number, field in enumerate(self.fields):
             if field.kind.startswith("int") and field.kind != "int256":
                 fits &= _is_sign_extended(words[number], size_of(field.kind))
@@ -89,11 +88,13 @@ def layout(
 ) -> Layout:
     """The layout of logs that differ from this one in the values of their fields only.
 
-    ``unread`` are values that may differ likewise, but that nobody asks for.
+    ``unread`` are values that may differ likewise, but that nobody asks for. ``ValueError`` where
+    the data or a value is not made of whole words, as contracts encode them.
     """
+    if len(data) % WORD or any(field.place % WORD for field in (*fields, *unread)):
+        raise ValueError("values that are no whole words")
     text = b"".join(bytes.fromhex(topic[2:]).rjust(WORD, b"\0") for topic in topics)
     text = text.ljust(TOPICS, b"\0") + data
-    text = text.ljust(-(-len(text) // 8) * 8, b"\0")
     mask = bytearray(b"\xff" * len(text))
     for field in (*fields, *unread):
         mask[field.place : field.place + WORD] = fixed_bits(field.kind)
@@ -156,3 +157,12 @@ def _is_sign_extended(words: Bytes, size: int) -> NDArray[np.bool_]:
     sign = np.where(words[:, WORD - size] >= 0x80, 0xFF, 0).astype(np.uint8)
     same: NDArray[np.bool_] = (padding == sign[:, np.newaxis]).all(axis=1)
     return same
+
+
+def _texts(logs: LogColumns, rows: Numbers, length: int) -> Bytes:
+    """A row of bytes for each of the logs, whose data has this length: topics, then data."""
+    texts = np.empty((len(rows), TOPICS + length), np.uint8)
+    texts[:, :TOPICS] = logs.topics[rows].reshape(-1, TOPICS)
+    if length:
+        texts[:, TOPICS:] = sliding_window_view(logs.data, length)[logs.offsets[rows]]
+    return texts

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from typing import Any, overload
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from analyzer.evm import Log
@@ -145,19 +144,6 @@ class LogColumns(Sequence[Log]):
             field.name: getattr(self, field.name)[rows] for field in fields(self)[:-2]
         }
         return LogColumns(**taken, data=data, offsets=offsets)
-
-    def texts(self, rows: Numbers, length: int) -> Bytes:
-        """Topics and data of the logs at these places, whose data has this length.
-
-        One row of bytes a log: four topics, the data, and zeros up to a multiple of eight.
-        """
-        topics = 32 * MAX_TOPICS
-        made = np.zeros((len(rows), -(-(topics + length) // 8) * 8), np.uint8)
-        made[:, :topics] = self.topics[rows].reshape(-1, topics)
-        if length:
-            payloads = sliding_window_view(self.data, length)
-            made[:, topics : topics + length] = payloads[self.offsets[rows]]
-        return made
 
     @staticmethod
     def join(parts: "Sequence[LogColumns]") -> "LogColumns":

@@ -121,9 +121,7 @@ def lengthen(
 @lru_cache(maxsize=1024)
 def template_of(layout: Layout) -> Template | None:
     """The template of a layout's logs; ``None`` where it is not worth it."""
-    whole = -(-layout.data_length // WORD)
-    if layout.data_length != whole * WORD:
-        return None
+    whole = layout.data_length // WORD
     mask = layout.mask.view(np.uint8)[TOPICS:].reshape(whole, WORD)
     words = np.flatnonzero((mask != 0xFF).any(axis=1))
     if not len(words) or whole < WORTH_IT * len(words):

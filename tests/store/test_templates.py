@@ -150,4 +150,3 @@ def test_a_layout_of_which_most_words_vary_has_no_template():
     assert template_of(layout([TOPIC], data, few)).words.tolist() == [0]
     assert template_of(layout([TOPIC], data, many)) is None
     assert template_of(layout([TOPIC], data, [])) is None
-    assert template_of(layout([TOPIC], data[:-1], few)) is None

@@ -54,14 +54,13 @@ def decode_slowly(log: Log) -> Values:
 def learn(log: Log) -> Layout | None:
     """The layout of a log that eth-abi accepts; ``None`` unless all values have a fixed size."""
     walk = _Walk(log.data, bytearray(len(log.data)))
-    try:
-        fields = list(walk.values())
-    except (error, ValueError):
-        return None
     topics = [
         Field(f"topic{number}", "bytes32", WORD * number) for number in range(2, len(log.topics))
     ]
-    return layout(log.topics, log.data, fields, [SENDER, *topics])
+    try:
+        return layout(log.topics, log.data, list(walk.values()), [SENDER, *topics])
+    except (error, ValueError):
+        return None
 
 
 @dataclass(slots=True)
