@@ -11,6 +11,7 @@ from analyzer.chain.classify import classify, named_limits, suggested_range
 from analyzer.chain.failure import Kind, RpcFailure
 from analyzer.chain.hiding import Hider
 from analyzer.chain.pace import hinted_wait, retry_after
+from analyzer.chain.text_layout import SPACE
 from analyzer.chain.transport import Reply
 
 Outcome = msgspec.Raw | RpcFailure
@@ -26,7 +27,9 @@ LONG: Final = frozenset({"eth_getLogs"})
 """Methods whose results are long, and whose reader tells damaged JSON itself."""
 LONG_BYTES: Final = 1 << 16
 _USUAL_HEAD: Final = re.compile(
-    rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*|"id"\s*:\s*(?P<id>\d{1,18})\s*,\s*)*"result"\s*:'
+    rb'~\{~(?:"jsonrpc"~:~"2\.0"~,~|"id"~:~(?P<id>\d{1,18})~,~)*"result"~:'.replace(
+        b"~", b"[" + SPACE + b"]*"
+    )
 )
 
 
@@ -144,7 +147,7 @@ def _long_result(reply: Reply, request_id: int) -> msgspec.Raw | None:
     if reply.status != 200 or len(reply.body) < LONG_BYTES:
         return None
     head = _USUAL_HEAD.match(reply.body[:256])
-    tail = reply.body[-64:].rstrip()
+    tail = reply.body[-64:].rstrip(SPACE)
     if head is None or head["id"] is None or int(head["id"]) != request_id or tail[-1:] != b"}":
         return None
     end = len(reply.body) - len(reply.body[-64:]) + len(tail) - 1

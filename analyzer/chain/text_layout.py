@@ -19,6 +19,8 @@ MOST_DIGITS: Final = 15
 """Digits of a quantity that surely fits a signed 64-bit integer."""
 MOST_KEPT: Final = 512
 """Layouts that are kept of one node's answers."""
+SPACE: Final = b" \t\n\r"
+"""What JSON takes for white space; Python takes more."""
 
 Span = tuple[int, int]
 """Where the digits of a value begin and end in the text of a log."""
@@ -60,8 +62,10 @@ class TextLayouts:
 def learn(text: bytes) -> TextLayout:
     """The layout of a log's JSON and of the comma that follows it; raises ``ValueError``."""
     end = text.rfind(b"}") + 1
-    if text[end:].strip() != b",":
+    if text[end:].strip(SPACE) != b",":
         raise ValueError("something behind a log")
+    if b"\\" in text:
+        raise ValueError("a key or a value that may be written in another way")
     log = msgspec.json.decode(text[:end])
     try:
         wire.log(log)
