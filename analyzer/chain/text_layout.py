@@ -19,6 +19,8 @@ MOST_DIGITS: Final = 15
 """Digits of a quantity that surely fits a signed 64-bit integer."""
 MOST_KEPT: Final = 512
 """Layouts that are kept of one node's answers."""
+MOST_BYTES: Final = 1 << 24
+"""Bytes of the logs that they are the layouts of, as a layout is as large as its log."""
 SPACE: Final = b" \t\n\r"
 """What JSON takes for white space; Python takes more."""
 
@@ -52,9 +54,11 @@ class TextLayouts:
         for layout in self.by_size.get(len(text), []):
             if ((bits & layout.mask) == layout.fixed).all():
                 return layout
-        if sum(map(len, self.by_size.values())) >= MOST_KEPT:
-            self.by_size.clear()
         layout = learn(text.tobytes())
+        kept = sum(map(len, self.by_size.values()))
+        size = sum(size * len(layouts) for size, layouts in self.by_size.items())
+        if kept >= MOST_KEPT or size + len(text) > MOST_BYTES:
+            self.by_size.clear()
         self.by_size.setdefault(len(text), []).append(layout)
         return layout
 

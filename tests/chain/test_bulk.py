@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.chain import wire
 from analyzer.chain.bulk import log_columns, scan
-from analyzer.chain.text_layout import MOST_KEPT, TextLayouts
+from analyzer.chain.text_layout import MOST_BYTES, MOST_KEPT, TextLayouts
 from analyzer.reads import MalformedError
 from tests.conftest import FIXTURES
 
@@ -170,3 +170,12 @@ def test_white_space_that_json_does_not_know_is_damage(recorded, space):
     for place in range(1, len(parts)):
         raw = b"".join(parts[:place]) + space + b"".join(parts[place:])
         assert outcome(log_columns, raw) == outcome(one_by_one, raw) == "JSON that is damaged"
+
+
+def test_layouts_of_long_logs_are_not_kept_beyond_their_bytes(recorded):
+    known, size = TextLayouts(), MOST_BYTES // 6
+    for number in range(10):
+        long = recorded[0] | {"data": "0x" + "00" * (size // 2), "note": "x" * number}
+        assert len(log_columns(b"[" + written(long) + b"]", known)) == 1
+        kept = [layout for layouts in known.by_size.values() for layout in layouts]
+        assert 0 < sum(layout.mask.nbytes for layout in kept) <= MOST_BYTES
