@@ -15,8 +15,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.chain import wire
 from analyzer.chain.text_layout import (
-    QUANTITIES, SPACE, WORDS, Span, TextLayout, TextLayouts,
-)  # fmt: skip
+    QUANTITIES,
+    SPACE,
+    WORDS,
+    Span,
+    TextLayout,
+    TextLayouts,
+)
 from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers
 from analyzer.reads import MalformedError
 
