@@ -44,7 +44,7 @@ def log_columns(raw: bytes | msgspec.Raw, known: TextLayouts | None = None) -> L
     try:
         with known.lock:
             return scan(raw, known)
-    except ValueError:  # binascii's and msgspec's errors are ones as well
+    except (ValueError, RecursionError):  # binascii's and msgspec's errors are such
         return LogColumns.of(wire.logs(_decoded(raw)))
 
 
@@ -78,7 +78,7 @@ def _braces(text: Bytes, first: int, close: int) -> Numbers:
 def _decoded(raw: bytes | msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError("JSON that is damaged") from error
 
 

@@ -23,6 +23,9 @@ MAX_WORDS: Final = 1_000
 HTTP_TOO_LARGE: Final = 413
 REFUSES_BATCH: Final = {Kind.UNKNOWN, Kind.BATCH_TOO_LARGE, Kind.BATCH_UNSUPPORTED}
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a text as JSON raises where it is none, or lists in lists without end."""
+
 LONG: Final = frozenset({"eth_getLogs"})
 """Methods whose results are long, and whose reader tells damaged JSON itself."""
 LONG_BYTES: Final = 1 << 16
@@ -56,7 +59,7 @@ class ReplyReader:
             return result
         try:
             envelope = _SINGLE.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return self._not_json(method, reply)
         return self._open(sent, envelope, reply)
 
@@ -64,7 +67,7 @@ class ReplyReader:
         """The outcome of each request, or the failure with which the batch itself was refused."""
         try:
             envelopes = _SEVERAL.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             failure = self._not_json(BATCH, reply)
         else:
             if isinstance(envelopes, list) and len(envelopes) == len(sent):

@@ -51,7 +51,7 @@ def outcome(read, raw):
 def one_by_one(raw):
     try:
         return wire.logs(msgspec.json.decode(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedError("JSON that is damaged") from None
 
 
@@ -169,6 +169,14 @@ def test_white_space_that_json_does_not_know_is_damage(recorded, space):
     parts = [b"", b"[", *logs[:1], b",", *logs[1:], b"]", b""]
     for place in range(1, len(parts)):
         raw = b"".join(parts[:place]) + space + b"".join(parts[place:])
+        assert outcome(log_columns, raw) == outcome(one_by_one, raw) == "JSON that is damaged"
+
+
+def test_lists_that_are_nested_without_end_are_damage(recorded):
+    deep = "[" * 5_000 + "]" * 5_000
+    good = written(recorded[0])
+    bad = good[:-1] + f',"note":{deep}}}'.encode()
+    for raw in (deep.encode(), b"[" + bad + b"]", b"[" + good + b"," + bad + b"]"):
         assert outcome(log_columns, raw) == outcome(one_by_one, raw) == "JSON that is damaged"
 
 
