@@ -14,11 +14,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from analyzer.chain import wire
-from analyzer.chain.text_layout import QUANTITIES, WORDS, Span, TextLayout, TextLayouts
+from analyzer.chain.text_layout import (
+    QUANTITIES,
+    SPACE,
+    WORDS,
+    Span,
+    TextLayout,
+    TextLayouts,
+)
 from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers
 from analyzer.reads import MalformedError
 
 BRACE: Final = ord("{")
+WINDOW: Final = 8
+"""Bytes that are compared at a time: a log's last ones with some of what follows it."""
 CACHED: Final = 1 << 21
 """Bytes of text that are read at a time, to stay in the processor's cache."""
 MOST_LAYOUTS: Final = 64
@@ -35,7 +44,7 @@ def log_columns(raw: bytes | msgspec.Raw, known: TextLayouts | None = None) -> L
     try:
         with known.lock:
             return scan(raw, known)
-    except ValueError:  # binascii's and msgspec's errors are ones as well
+    except (ValueError, RecursionError):  # binascii's and msgspec's errors are such
         return LogColumns.of(wire.logs(_decoded(raw)))
 
 
@@ -46,12 +55,14 @@ def scan(raw: bytes | msgspec.Raw, known: TextLayouts) -> LogColumns:
     starts = _braces(text, first, close)
     if not len(starts) or starts[0] != first:
         raise ValueError("no log at the beginning")
+    if close - starts[-1] < WINDOW:
+        raise ValueError("no log at the end")
     columns = _Columns(len(starts))
     ends = np.append(starts[1:], close)
     _read(text, starts[:-1], ends[:-1] - starts[:-1], np.arange(len(starts) - 1), columns, known)
     # Behind the last log there is no comma as behind the others: it is given one.
-    last = text[starts[-1] : close].tobytes().rstrip() + b","
-    alone = np.frombuffer(last + bytes(8), np.uint8)
+    last = text[starts[-1] : close].tobytes().rstrip(SPACE) + b","
+    alone = np.frombuffer(last + bytes(WINDOW), np.uint8)
     _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns, known)
     return columns.logs()
 
@@ -67,18 +78,18 @@ def _braces(text: Bytes, first: int, close: int) -> Numbers:
 def _decoded(raw: bytes | msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError("JSON that is damaged") from error
 
 
 def _ends(text: Bytes) -> tuple[int, int]:
     """Where the first log of a list begins, and where the list ends."""
     head, tail = text[:64].tobytes(), text[-64:].tobytes()
-    opened, closed = head.lstrip(), tail.rstrip()
+    opened, closed = head.lstrip(SPACE), tail.rstrip(SPACE)
     if opened[:1] != b"[" or closed[-1:] != b"]":
         raise ValueError("no list of logs")
     first = len(head) - len(opened) + 1
-    first += len(opened) - 1 - len(opened[1:].lstrip())
+    first += len(opened) - 1 - len(opened[1:].lstrip(SPACE))
     return first, len(text) - len(tail) + len(closed) - 1
 
 
@@ -94,7 +105,7 @@ def _read(
     count = 0
     for size in np.unique(sizes).tolist():
         places = np.flatnonzero(sizes == size)
-        windows = sliding_window_view(text, -(-size // 8) * 8)
+        windows = sliding_window_view(text, -(-size // WINDOW) * WINDOW)
         while len(places):
             count += 1
             if count > MOST_LAYOUTS:

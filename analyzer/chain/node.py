@@ -13,6 +13,7 @@ from analyzer.chain.hiding import Hider, host_label
 from analyzer.chain.interface import Tag
 from analyzer.chain.logs import LogReader
 from analyzer.chain.pool import DaemonPool
+from analyzer.chain.replies import UNREADABLE
 from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
@@ -128,7 +129,7 @@ class NodeChain:
             return work()
         except RpcFailure as failure:
             error = sentence(failure, self.label, what)
-        except (MalformedError, msgspec.DecodeError, UnicodeDecodeError) as malformed:
+        except (MalformedError, *UNREADABLE) as malformed:
             error = self._malformed(malformed, what)
         raise error
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Coroutine
@@ -23,6 +24,10 @@ CHUNK: Final = 1 << 20
 TOO_BIG: Final = 1009  # the close code of RFC 6455
 FAREWELL: Final = 1.0
 """Seconds that a node has to agree to the end of a connection."""
+NESTED: Final = 1_000
+"""Calls in calls, as Python has it: what web3 is built on raises it, and then a node's JSON of
+lists in lists without end overruns the stack, which ends the process."""
+sys.setrecursionlimit(NESTED)
 
 
 class _TooLongError(Exception):
@@ -108,7 +113,7 @@ class IpcTransport:
 def _is_whole(body: bytearray) -> bool:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 

@@ -11,6 +11,7 @@ from analyzer.chain.classify import classify, named_limits, suggested_range
 from analyzer.chain.failure import Kind, RpcFailure
 from analyzer.chain.hiding import Hider
 from analyzer.chain.pace import hinted_wait, retry_after
+from analyzer.chain.text_layout import SPACE
 from analyzer.chain.transport import Reply
 
 Outcome = msgspec.Raw | RpcFailure
@@ -22,12 +23,19 @@ MAX_WORDS: Final = 1_000
 HTTP_TOO_LARGE: Final = 413
 REFUSES_BATCH: Final = {Kind.UNKNOWN, Kind.BATCH_TOO_LARGE, Kind.BATCH_UNSUPPORTED}
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a text as JSON raises where it is none, or lists in lists without end."""
+
 LONG: Final = frozenset({"eth_getLogs"})
 """Methods whose results are long, and whose reader tells damaged JSON itself."""
 LONG_BYTES: Final = 1 << 16
+_ANY_SPACE: Final = b"[" + SPACE + b"]*"
 _USUAL_HEAD: Final = re.compile(
-    rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*|"id"\s*:\s*(?P<id>\d{1,18})\s*,\s*)*"result"\s*:'
+    rb'~\{~(?:"jsonrpc"~:~"2\.0"~,~|"id"~:~(?P<id>0|[1-9]\d{0,17})~,~)*"result"~:'.replace(
+        b"~", _ANY_SPACE
+    )
 )
+_USUAL_TAIL: Final = re.compile(rb"\}~\]~(?P<end>\}~$)".replace(b"~", _ANY_SPACE))
 
 
 class _Envelope(msgspec.Struct):
@@ -53,7 +61,7 @@ class ReplyReader:
             return result
         try:
             envelope = _SINGLE.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return self._not_json(method, reply)
         return self._open(sent, envelope, reply)
 
@@ -61,7 +69,7 @@ class ReplyReader:
         """The outcome of each request, or the failure with which the batch itself was refused."""
         try:
             envelopes = _SEVERAL.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             failure = self._not_json(BATCH, reply)
         else:
             if isinstance(envelopes, list) and len(envelopes) == len(sent):
@@ -138,17 +146,16 @@ class ReplyReader:
 def _long_result(reply: Reply, request_id: int) -> msgspec.Raw | None:
     """A long result, cut out of an envelope that is written as usual without reading it twice.
 
-    What lies between the envelope's head and its last brace is one JSON value, or else damaged for
-    the result's reader as it would have been for the envelope's.
+    What lies between the envelope's head and the brace behind a list of objects is one JSON value,
+    or else damaged for the result's reader. Whatever else ends the envelope is read as a whole.
     """
     if reply.status != 200 or len(reply.body) < LONG_BYTES:
         return None
     head = _USUAL_HEAD.match(reply.body[:256])
-    tail = reply.body[-64:].rstrip()
-    if head is None or head["id"] is None or int(head["id"]) != request_id or tail[-1:] != b"}":
+    tail = _USUAL_TAIL.search(reply.body, len(reply.body) - 64)
+    if head is None or tail is None or head["id"] is None or int(head["id"]) != request_id:
         return None
-    end = len(reply.body) - len(reply.body[-64:]) + len(tail) - 1
-    return msgspec.Raw(memoryview(reply.body)[head.end() : end])
+    return msgspec.Raw(memoryview(reply.body)[head.end() : tail.start("end")])
 
 
 def _common_refusal(outcomes: Sequence[Outcome]) -> RpcFailure | None:

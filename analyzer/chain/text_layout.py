@@ -19,6 +19,10 @@ MOST_DIGITS: Final = 15
 """Digits of a quantity that surely fits a signed 64-bit integer."""
 MOST_KEPT: Final = 512
 """Layouts that are kept of one node's answers."""
+MOST_BYTES: Final = 1 << 24
+"""Bytes of the logs that they are the layouts of, as a layout is as large as its log."""
+SPACE: Final = b" \t\n\r"
+"""What JSON takes for white space; Python takes more."""
 
 Span = tuple[int, int]
 """Where the digits of a value begin and end in the text of a log."""
@@ -50,9 +54,11 @@ class TextLayouts:
         for layout in self.by_size.get(len(text), []):
             if ((bits & layout.mask) == layout.fixed).all():
                 return layout
-        if sum(map(len, self.by_size.values())) >= MOST_KEPT:
-            self.by_size.clear()
         layout = learn(text.tobytes())
+        kept = sum(map(len, self.by_size.values()))
+        size = sum(size * len(layouts) for size, layouts in self.by_size.items())
+        if kept >= MOST_KEPT or size + len(text) > MOST_BYTES:
+            self.by_size.clear()
         self.by_size.setdefault(len(text), []).append(layout)
         return layout
 
@@ -60,8 +66,10 @@ class TextLayouts:
 def learn(text: bytes) -> TextLayout:
     """The layout of a log's JSON and of the comma that follows it; raises ``ValueError``."""
     end = text.rfind(b"}") + 1
-    if text[end:].strip() != b",":
+    if text[end:].strip(SPACE) != b",":
         raise ValueError("something behind a log")
+    if b"\\" in text:
+        raise ValueError("a key or a value that may be written in another way")
     log = msgspec.json.decode(text[:end])
     try:
         wire.log(log)

@@ -85,6 +85,7 @@ NOTICES: Mapping[str, tuple[int, Any]] = {
     "quota": (429, {"code": 429, "message": "Monthly capacity limit exceeded."}),
     "unauthorized": (401, {"code": 401, "message": "Unauthorized"}),
     "not an object": (200, "[1, 2]"),
+    "nested": (200, '{"id": 0, "result": ' + "[" * 5_000 + "]" * 5_000 + "}"),
 }
 RETRY_AFTER = {
     "429": "7",

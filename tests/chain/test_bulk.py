@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.chain import wire
 from analyzer.chain.bulk import log_columns, scan
-from analyzer.chain.text_layout import MOST_KEPT, TextLayouts
+from analyzer.chain.text_layout import MOST_BYTES, MOST_KEPT, TextLayouts
 from analyzer.reads import MalformedError
 from tests.conftest import FIXTURES
 
@@ -51,7 +51,7 @@ def outcome(read, raw):
 def one_by_one(raw):
     try:
         return wire.logs(msgspec.json.decode(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedError("JSON that is damaged") from None
 
 
@@ -140,3 +140,50 @@ def test_one_bad_log_among_good_ones_is_refused_by_its_words(recorded, change):
         raw = json.dumps(logs).encode()
         assert isinstance(outcome(log_columns, raw), str)
         assert outcome(log_columns, raw) == outcome(one_by_one, raw)
+
+
+def written(log):
+    return json.dumps(log, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("end", [b"{}", b"{", b"{ }", b"{1:2}"])
+def test_what_is_too_short_for_a_log_is_refused_wherever_the_one_before_it_ends(recorded, end):
+    for size in range(8):
+        raw = b"[" + written(recorded[0] | {"note": "x" * size}) + b"," + end + b"]"
+        assert outcome(log_columns, raw) == outcome(one_by_one, raw)
+
+
+def test_a_key_that_is_written_in_two_ways_is_read_as_json_reads_it(recorded):
+    """The last one counts, and it is the one that nobody finds by its letters."""
+    known, last = TextLayouts(), recorded[0]["blockHash"]
+    second = b',"block\\u0048ash":"' + last.encode() + b'"}'
+    logs = [recorded[0], recorded[0] | {"blockHash": "0x" + "11" * 32}]
+    raw = [written(log)[:-1] + second for log in logs]
+    for answer in (b"[" + raw[0] + b"]", b"[" + raw[1] + b"]", b"[" + b",".join(raw) + b"]"):
+        assert outcome(partial(log_columns, known=known), answer) == outcome(one_by_one, answer)
+
+
+@pytest.mark.parametrize("space", [b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\0"])
+def test_white_space_that_json_does_not_know_is_damage(recorded, space):
+    logs = [written(log) for log in recorded[:2]]
+    parts = [b"", b"[", *logs[:1], b",", *logs[1:], b"]", b""]
+    for place in range(1, len(parts)):
+        raw = b"".join(parts[:place]) + space + b"".join(parts[place:])
+        assert outcome(log_columns, raw) == outcome(one_by_one, raw) == "JSON that is damaged"
+
+
+def test_lists_that_are_nested_without_end_are_damage(recorded):
+    deep = "[" * 5_000 + "]" * 5_000
+    good = written(recorded[0])
+    bad = good[:-1] + f',"note":{deep}}}'.encode()
+    for raw in (deep.encode(), b"[" + bad + b"]", b"[" + good + b"," + bad + b"]"):
+        assert outcome(log_columns, raw) == outcome(one_by_one, raw) == "JSON that is damaged"
+
+
+def test_layouts_of_long_logs_are_not_kept_beyond_their_bytes(recorded):
+    known, size = TextLayouts(), MOST_BYTES // 6
+    for number in range(10):
+        long = recorded[0] | {"data": "0x" + "00" * (size // 2), "note": "x" * number}
+        assert len(log_columns(b"[" + written(long) + b"]", known)) == 1
+        kept = [layout for layouts in known.by_size.values() for layout in layouts]
+        assert 0 < sum(layout.mask.nbytes for layout in kept) <= MOST_BYTES

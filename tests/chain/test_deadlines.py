@@ -2,6 +2,8 @@
 
 import gzip
 import socket
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -265,6 +267,7 @@ IPC: dict[str, tuple[Play, Kind]] = {
     "a trickle": (lambda s: (s.send(ANSWER[:-200]), s.trickle(ANSWER[-200:])), Kind.TIMEOUT),
     "a part": (break_off, Kind.TRANSIENT),
     "too much": (lambda s: s.send(ANSWER * 200), Kind.TOO_MANY_RESULTS),
+    "nested": (lambda s: s.send(b"[" * 5_000 + b"]" * 5_000), Kind.TIMEOUT),
 }
 
 
@@ -320,3 +323,18 @@ def test_a_pool_hands_over_results_and_errors_and_drops_what_is_cancelled():
     assert not held.done()
     with pytest.raises(RuntimeError, match="closed"):
         pool.submit(int, "9")
+
+
+def test_lists_in_lists_without_end_do_not_end_the_process():
+    """In a process of its own, as a stack that is overrun takes the whole process with it."""
+    script = (
+        "from analyzer.chain import over_sockets, replies, transport\n"
+        "from analyzer.chain.hiding import Hider\n"
+        "reply = transport.Reply(b'{\"id\": 1, \"error\": ' + b'[' * 10**6)\n"
+        "reader = replies.ReplyReader(Hider('ws://127.0.0.1'))\n"
+        "print(reader.single({'id': 1, 'method': 'eth_call'}, reply).kind)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"{Kind.MALFORMED}\n"), done.stderr

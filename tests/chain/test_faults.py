@@ -81,6 +81,7 @@ ALWAYS = {
     "drop": r"^127\.0\.0\.1 keeps failing on its chain id \(the connection was dropped\): .*$",
     "page": r"with a web page instead of JSON: check that the RPC URL leads to a JSON-RPC endpoint",
     "truncate": "with JSON that is cut short or damaged",
+    "nested": "with JSON that is cut short or damaged",
     "wrong id": "with the answer to another request",
     "no result": "with neither a result nor an error",
     "not an object": "answered its chain id with JSON",
