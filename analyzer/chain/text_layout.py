@@ -17,7 +17,7 @@ WORDS: Final = {"blockHash": 32, "transactionHash": 32, "address": 20}
 QUANTITIES: Final = ("blockNumber", "transactionIndex", "logIndex", "blockTimestamp")
 MOST_DIGITS: Final = 15
 """Digits of a quantity that surely fits a signed 64-bit integer."""
-MOST_KEPT: Final = 512
+MOST_KEPT: Final = 2_048
 """Layouts that are kept of one node's answers."""
 MOST_BYTES: Final = 1 << 24
 """Bytes of the logs that they are the layouts of, as a layout is as large as its log."""
@@ -48,12 +48,16 @@ class TextLayouts:
     lock: Lock = field(default_factory=Lock)
     """For who reads an answer: threads that read two at once would take turns at every step."""
 
-    def of(self, text: Bytes) -> TextLayout:
-        """The layout of a log's text, learned if it is new; raises ``ValueError``."""
+    def met(self, text: Bytes) -> TextLayout | None:
+        """The layout of a log's text, if an earlier one had it."""
         bits = _bits(text.tobytes())
         for layout in self.by_size.get(len(text), []):
             if ((bits & layout.mask) == layout.fixed).all():
                 return layout
+        return None
+
+    def learn(self, text: Bytes) -> TextLayout:
+        """The layout of a log's text, kept for those that come; raises ``ValueError``."""
         layout = learn(text.tobytes())
         kept = sum(map(len, self.by_size.values()))
         size = sum(size * len(layouts) for size, layouts in self.by_size.items())

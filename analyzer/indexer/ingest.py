@@ -63,7 +63,8 @@ def ingest(
 ) -> int:
     """Store the logs of a range of blocks that follows what is stored; how many there were.
 
-    Whatever ends the run early, what was fetched before is stored.
+    Where the chain ends the run early, what was fetched before is stored; an interrupt while
+    something is written leaves what earlier transactions hold.
     """
     prepared = _prepared(
         chain,

@@ -18,7 +18,7 @@ from analyzer.evm import LogBatch
 from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
 from analyzer.store import arrow, checkpoints, templates
 from analyzer.store.checkpoints import MINE, STREAM_TABLES, Checkpoint, Stream
-from analyzer.store.digest import digest
+from analyzer.store.digest import Digest
 from analyzer.store.templates import Template
 from analyzer.store.writing import insert
 
@@ -81,8 +81,12 @@ def forget_after(connection: DuckDBPyConnection, stream: Stream, block: int, has
         f"delete from checkpoints where {MINE} and to_block > ?", [*stream.key, block]
     )
     if straddling is not None:
-        left = stored_logs(connection, stream, straddling.from_block, block)
-        kept = Checkpoint(straddling.from_block, block, hash_, len(left), digest(left))
+        count, left = 0, Digest()
+        for first, last in _spans(straddling.from_block, block, straddling.logs):
+            logs = stored_logs(connection, stream, first, last)
+            count += len(logs)
+            left.add(logs)
+        kept = Checkpoint(straddling.from_block, block, hash_, count, left.hexdigest())
         checkpoints.finish(connection, stream, kept, [])
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.chain import wire
-from analyzer.chain.bulk import log_columns, scan
+from analyzer.chain.bulk import MOST_NEW, log_columns, scan
 from analyzer.chain.text_layout import MOST_BYTES, MOST_KEPT, TextLayouts
 from analyzer.reads import MalformedError
 from tests.conftest import FIXTURES
@@ -78,6 +78,16 @@ def test_a_layout_is_learned_once_and_few_are_kept(recorded):
     for size in range(MOST_KEPT + 10):
         log_columns(json.dumps([recorded[0] | {"data": "0x" + "00" * size}]).encode(), known)
     assert sum(map(len, known.by_size.values())) <= MOST_KEPT
+
+
+def test_an_answer_of_many_layouts_is_read_by_layout_once_they_are_met(recorded):
+    logs = [recorded[0] | {"data": "0x" + "00" * size} for size in range(2 * MOST_NEW + 10)]
+    raw = json.dumps(logs, separators=(",", ":")).encode()
+    known = TextLayouts()
+    with pytest.raises(ValueError, match="too many layouts"):
+        scan(raw, known)
+    assert list(log_columns(raw, known)) == wire.logs(logs)
+    assert list(scan(raw, known)) == wire.logs(logs)
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
