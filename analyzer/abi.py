@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError, EncodingError
-from eth_utils.abi import collapse_if_tuple
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
+from analyzer.codec import CodecError, decode, encode
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Call, Log
 from analyzer.reads import MalformedError, Read
@@ -34,14 +32,14 @@ class Function:
         """Call data; raises ``AnalyzerError`` on arguments that are not of the declared types."""
         try:
             return self.selector + encode(self.inputs, arguments)
-        except EncodingError as error:
+        except CodecError as error:
             raise AnalyzerError(f"{self.name} cannot take these arguments: {error}") from error
 
     def decode(self, data: bytes) -> Any:
         """The single output, or the tuple of outputs; addresses come out in lower case."""
         try:
             values = decode(self.outputs, data)
-        except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+        except CodecError as error:
             what = "an empty answer" if not data else f"{len(data)} bytes"
             raise MalformedError(f"{self.name} answered {what} instead of its types") from error
         return values[0] if len(values) == 1 else values
@@ -67,7 +65,7 @@ class Event:
             )
             for (name, kind), topic in zip(indexed, log.topics[1:], strict=True):
                 values[name] = decode([topic_kind(kind)], bytes.fromhex(topic[2:]))[0]
-        except (DecodingError, OverflowError, ValueError) as error:
+        except (CodecError, ValueError) as error:
             raise MalformedError(f"{self.name} carries data that is not of its types") from error
         return values
 
@@ -130,7 +128,15 @@ def load_abi(protocol: str, contract: str) -> Abi:
 
 
 def _types(parameters: list[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(collapse_if_tuple(dict(parameter)) for parameter in parameters)
+    return tuple(_type(parameter) for parameter in parameters)
+
+
+def _type(parameter: dict[str, Any]) -> str:
+    """The type as signatures have it: a tuple by its components, with what makes it an array."""
+    kind: str = parameter["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_types(parameter['components']))}){kind.removeprefix('tuple')}"
 
 
 def _signature(entry: dict[str, Any]) -> str:
@@ -142,7 +148,7 @@ def _function(entry: dict[str, Any]) -> Function:
         name=entry["name"],
         inputs=_types(entry["inputs"]),
         outputs=_types(entry["outputs"]),
-        selector=keccak(text=_signature(entry))[:4],
+        selector=keccak(_signature(entry).encode())[:4],
     )
 
 
@@ -154,7 +160,7 @@ def _event(entry: dict[str, Any]) -> Event:
             (field["name"], kind, bool(field.get("indexed")))
             for field, kind in zip(entry["inputs"], kinds, strict=True)
         ),
-        topic="0x" + keccak(text=_signature(entry)).hex(),
+        topic="0x" + keccak(_signature(entry).encode()).hex(),
     )
 
 

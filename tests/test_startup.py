@@ -22,6 +22,12 @@ assert result.exit_code == 0, result.output
     assert not imported(code) & HEAVY
 
 
+def test_nothing_is_decoded_to_read_the_database():
+    commands = "check", "show", "accounts", "export", "explain"
+    code = f"import {', '.join(f'analyzer.cli.{command}' for command in commands)}"
+    assert not imported(code) & {"eth_abi", "eth_utils", "web3"}
+
+
 def test_a_recorded_chain_is_read_without_web3():
     code = "import analyzer.cli.index, analyzer.cli.verify, analyzer.cli.demo"
     assert "web3" not in imported(code)

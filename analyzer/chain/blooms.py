@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from analyzer.evm import LogFilter
 from analyzer.log_columns import LogColumns

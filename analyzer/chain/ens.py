@@ -8,9 +8,7 @@ import re
 from typing import Any, Final
 
 import msgspec
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from analyzer.chain.dial import connect
 from analyzer.chain.failure import Kind, RpcFailure, sentence
@@ -20,6 +18,7 @@ from analyzer.chain.reverts import revert_data
 from analyzer.chain.rpc import Rpc
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import fixed, payload, quantity
+from analyzer.codec import CodecError, decode, encode
 from analyzer.errors import AnalyzerError
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.reads import MalformedError
@@ -77,7 +76,7 @@ def namehash(labels: list[str]) -> bytes:
     """The node of a name, as EIP-137 defines it."""
     node = bytes(32)
     for label in reversed(labels):
-        node = keccak(node + keccak(text=label))
+        node = keccak(node + keccak(label.encode()))
     return node
 
 
@@ -108,7 +107,7 @@ def _address_in(answer: bytes) -> str:
         if not result:
             return ZERO_ADDRESS
         return fixed(decode(["address"], result)[0], 20, "an address")
-    except (DecodingError, OverflowError):
+    except CodecError:
         raise MalformedError(f"{len(answer)} bytes that are not an address") from None
 
 

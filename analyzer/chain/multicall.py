@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-
+from analyzer.codec import CodecError, decode, encode
 from analyzer.evm import Call
 from analyzer.reads import MalformedError
 
@@ -25,7 +23,7 @@ def results(data: bytes, count: int) -> list[tuple[bool, bytes]]:
     """Success and data of each call, in order."""
     try:
         (entries,) = decode(["(bool,bytes)[]"], data)
-    except (DecodingError, OverflowError) as error:
+    except CodecError as error:
         raise MalformedError(f"{len(data)} bytes that are not results of aggregate3") from error
     if len(entries) != count:
         raise MalformedError(f"{len(entries)} results for {count} calls")

@@ -31,7 +31,7 @@ FULL: Final = 360_000
 not filled, the fewer are written twice."""
 ENOUGH: Final = 1 << 28
 """Bytes of logs beyond which a transaction does not grow."""
-AT_ONCE: Final = 1 << 25
+AT_ONCE: Final = 1 << 23
 """Bytes of raw logs that are handed to DuckDB together, about: each time costs the same again."""
 MOST_AHEAD: Final = 8
 """Decoded batches that wait to be stored."""

@@ -11,7 +11,7 @@ from functools import cache
 from struct import Struct, error
 from typing import Any, Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from analyzer.abi import Event, load_abi
 from analyzer.event_columns import Known, Values
@@ -40,7 +40,7 @@ def decode_slowly(log: Log) -> Values:
     if event is None:
         raise MalformedError(f"topic {log.topics[0]} is none of the EventEmitter's")
     decoded = event.decode(log)
-    if "0x" + keccak(text=decoded["eventName"]).hex() != log.topics[1]:
+    if "0x" + keccak(decoded["eventName"].encode()).hex() != log.topics[1]:
         raise MalformedError(f"event name {decoded['eventName'][:64]!r} is not what its topic says")
     values: dict[str, Any] = {}
     for items, _ in decoded["eventData"]:
@@ -121,4 +121,4 @@ def _events() -> dict[str, Event]:
 
 def event_topics(names: Sequence[str]) -> tuple[str, ...]:
     """The second topics of events by these names: plain hashes of the names."""
-    return tuple("0x" + keccak(text=name).hex() for name in names)
+    return tuple("0x" + keccak(name.encode()).hex() for name in names)

@@ -6,7 +6,7 @@ arguments, a field of a position or market the owner's key with the name's.
 
 from functools import cache
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from analyzer.abi import Contract, load_abi
 from analyzer.evm import Slot
