@@ -46,8 +46,6 @@ class LogColumns(Sequence[Log]):
         """The logs as columns."""
         if isinstance(logs, LogColumns):
             return logs
-        offsets = np.zeros(len(logs) + 1, np.int64)
-        np.cumsum([len(log.data) for log in logs], out=offsets[1:])
         topics = [topic for log in logs for topic in (*log.topics, *[""] * MAX_TOPICS)[:MAX_TOPICS]]
         padded = "".join(topic[2:].zfill(64) for topic in topics)
         return cls(
@@ -63,7 +61,7 @@ class LogColumns(Sequence[Log]):
             topics=np.frombuffer(bytes.fromhex(padded), np.uint8).reshape(-1, MAX_TOPICS, 32),
             topic_count=_numbers([len(log.topics) for log in logs]),
             data=np.frombuffer(b"".join(log.data for log in logs), np.uint8),
-            offsets=offsets,
+            offsets=offsets_of([len(log.data) for log in logs]),
         )
 
     def __len__(self) -> int:
@@ -132,8 +130,7 @@ class LogColumns(Sequence[Log]):
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+        offsets = offsets_of(lengths)
         whole = len(rows) and np.array_equal(starts[1:], starts[:-1] + lengths[:-1])
         if whole:
             data = self.data[starts[0] : starts[-1] + lengths[-1]]
@@ -156,9 +153,15 @@ class LogColumns(Sequence[Log]):
             field.name: np.concatenate([getattr(part, field.name) for part in parts])
             for field in fields(LogColumns)[:-1]
         }
-        offsets = np.zeros(sum(len(part) for part in parts) + 1, np.int64)
-        np.cumsum(np.concatenate([part.lengths for part in parts]), out=offsets[1:])
-        return LogColumns(**joined, offsets=offsets)
+        lengths = np.concatenate([part.lengths for part in parts])
+        return LogColumns(**joined, offsets=offsets_of(lengths))
+
+
+def offsets_of(lengths: Sequence[int] | Numbers) -> Numbers:
+    """Where pieces of these lengths begin that lie end to end, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def _numbers(values: list[int]) -> Numbers:

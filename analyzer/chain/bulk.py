@@ -22,7 +22,7 @@ from analyzer.chain.text_layout import (
     TextLayout,
     TextLayouts,
 )
-from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers
+from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers, offsets_of
 from analyzer.reads import MalformedError
 
 BRACE: Final = ord("{")
@@ -155,8 +155,7 @@ class _Columns:
         lengths = np.empty(len(self._topic_count), np.int64)
         for places, part in self._payloads:
             lengths[places] = part.shape[1]
-        offsets = np.zeros(len(lengths) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+        offsets = offsets_of(lengths)
         data = np.empty(offsets[-1], np.uint8)
         for places, part in self._payloads:
             if part.size:

@@ -110,7 +110,7 @@ def _after_key(text: bytes, key: str, opening: bytes) -> int:
         raise ValueError("a key that is not there once")
     behind = text.index(name) + len(name)
     start = text.index(opening, behind)
-    if text[behind:start].strip() != b":":
+    if text[behind:start].strip(SPACE) != b":":
         raise ValueError("another kind of value")
     return start + len(opening)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.log_columns import Bytes, Numbers
+from analyzer.log_columns import Bytes, Numbers, offsets_of
 
 HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "S2")
 MICROSECONDS: Final = 1_000_000
@@ -39,8 +39,7 @@ def blobs(rows: Bytes, present: Mask | None = None) -> pa.Array:
     if present is None or present.all():
         offsets = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
         return payloads(np.ascontiguousarray(rows).ravel(), offsets)
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(present * rows.shape[1], out=offsets[1:])
+    offsets = offsets_of(present * rows.shape[1])
     return payloads(rows[present].ravel(), offsets, present)
 
 

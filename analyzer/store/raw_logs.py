@@ -3,7 +3,6 @@
 A range that no checkpoint covers holds no rows, so storing one only ever appends.
 """
 
-from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,7 +58,7 @@ def prepare(decoded: DecodedLogs) -> Rows:
 def append(connection: DuckDBPyConnection, stream: Stream, rows: Sequence[Rows]) -> None:
     """Store logs, which count once the transaction has its checkpoint."""
     if rows:
-        templates.store(connection, dict(ChainMap(*(dict(one.templates) for one in rows))))
+        templates.store(connection, {k: v for one in rows for k, v in one.templates.items()})
         named: dict[str, int | str] = {"chain_id": stream.chain_id, "filter": stream.filter}
         insert(connection, "raw_logs", pa.concat_tables(one.logs for one in rows), named)
 

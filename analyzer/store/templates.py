@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from analyzer.errors import AnalyzerError
 from analyzer.event_columns import DecodedLogs
 from analyzer.layout import CACHED, TOPICS, WORD, Layout
-from analyzer.log_columns import Bytes, Numbers
+from analyzer.log_columns import Bytes, Numbers, offsets_of
 
 KEY: Final = 32
 """Bytes of a template's key, the SHA-256 of its contents."""
@@ -65,14 +65,15 @@ def shorten(decoded: DecodedLogs) -> Shortened:
     for group in decoded.groups:
         template = template_of(group.layout)
         if template is not None:
-            templates[template.key] = template
+            key = template.key
+            templates[key] = template
             rows_of.append((template, group.rows))
             lengths[group.rows] = WORD * len(template.words)
-            keys[group.rows] = np.frombuffer(template.key, np.uint8)
+            keys[group.rows] = np.frombuffer(key, np.uint8)
             present[group.rows] = True
     if not templates:
         return Shortened(logs.data, logs.offsets, keys, present, templates)
-    offsets = _offsets(lengths)
+    offsets = offsets_of(lengths)
     data = np.empty(offsets[-1], np.uint8)
     for template, rows in rows_of:
         whole = _payloads(logs.data, len(template.data))
@@ -103,7 +104,7 @@ def lengthen(
             )
         lengths[rows] = len(templates[key].data)
         plain[rows] = False
-    ends = _offsets(lengths)
+    ends = offsets_of(lengths)
     made = np.empty(ends[-1], np.uint8)
     for key, rows in rows_of.items():
         template = templates[key]
@@ -150,20 +151,15 @@ def stored(
         return {}
     rows = connection.execute(
         "select key, data, words from raw_templates"
-        " where $keys is null or list_contains($keys, key)",
+        " where ($keys is null or list_contains($keys, key))"
+        " and data is not null and list_count(words) = len(words)",
         {"keys": wanted},
     ).fetchall()
     found = {
-        key: Template(np.frombuffer(data or b"", np.uint8), np.array(words or [], np.int64))
+        key: Template(np.frombuffer(data, np.uint8), np.array(words, np.int64))
         for key, data, words in rows
     }
     return {key: template for key, template in found.items() if template.key == key}
-
-
-def _offsets(lengths: Numbers) -> Numbers:
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
 
 
 def _payloads(data: Bytes, length: int) -> Bytes:

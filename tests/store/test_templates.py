@@ -77,6 +77,8 @@ def test_a_template_is_stored_once(connection, recorded):
         "update raw_templates set data = unhex(hex(data)[:64] || 'FF' || hex(data)[67:])",
         "update raw_templates set data = null",
         "update raw_templates set words = [0, 1000000]",
+        "update raw_templates set words = [0, null]",
+        "update raw_templates set words = null",
         "update raw_logs set data = data || '\\x00'::blob where template is not null",
         "update raw_logs set template = md5('another')::blob where template is not null",
     ],
