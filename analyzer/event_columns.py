@@ -4,15 +4,16 @@ Results are those of eth-abi, always: the values, and which logs are malformed a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
 from analyzer.abi import Event
+from analyzer.arrays import Bytes, Numbers
 from analyzer.evm import Log
 from analyzer.layout import Field, Layout, layout_of, size_of
-from analyzer.log_columns import Bytes, LogColumns, Numbers
+from analyzer.log_columns import LogColumns
 from analyzer.reads import MalformedError
 
 Values = Mapping[str, Any]
@@ -97,10 +98,18 @@ class DecodedLogs:
 def decode(known: Sequence[Known], logs: Sequence[Log]) -> DecodedLogs:
     """Decode a batch; no log may be known for two events."""
     decoded = DecodedLogs(logs, LogColumns.of(logs))
+    lengths = decoded.columns.lengths
     for event in known:
-        for rows in _shapes(decoded.columns, _rows_of(event, decoded.columns)):
-            _decode_shape(decoded, event, rows)
+        for rows in _shapes(decoded.columns, lengths, _rows_of(event, decoded.columns)):
+            _decode_shape(decoded, event, int(lengths[rows[0]]), rows)
     return decoded
+
+
+def shortened(decoded: DecodedLogs) -> LogColumns:
+    """The logs, of which a template holds what all of one layout have in common."""
+    rows_of = [(one.layout.template, one.rows) for one in decoded.groups if one.layout.template]
+    logs = decoded.columns
+    return replace(logs, payloads=logs.payloads.shortened(rows_of))
 
 
 def _rows_of(known: Known, logs: LogColumns) -> Numbers:
@@ -114,24 +123,21 @@ def _rows_of(known: Known, logs: LogColumns) -> Numbers:
     return rows
 
 
-def _shapes(logs: LogColumns, rows: Numbers) -> Iterator[Numbers]:
+def _shapes(logs: LogColumns, lengths: Numbers, rows: Numbers) -> Iterator[Numbers]:
     """The rows, by number of topics and length of data."""
     if len(rows) == 0:
         return
     counts = logs.topic_count[rows]
-    lengths = logs.offsets[rows + 1] - logs.offsets[rows]
-    shapes = lengths * (counts.max() + 1) + counts
+    shapes = lengths[rows] * (counts.max() + 1) + counts
     order = np.argsort(shapes, kind="stable")
     cuts = np.flatnonzero(np.diff(shapes[order])) + 1
     yield from np.split(rows[order], cuts)
 
 
-def _decode_shape(decoded: DecodedLogs, known: Known, rows: Numbers) -> None:
+def _decode_shape(decoded: DecodedLogs, known: Known, length: int, rows: Numbers) -> None:
     """Decode logs of one event, number of topics and length of data."""
     columns = decoded.columns
-    first = rows[0]
-    length = columns.offsets[first + 1] - columns.offsets[first]
-    shape = int(columns.topic_count[first]), int(length)
+    shape = int(columns.topic_count[rows[0]]), length
     if known.layout and (known.layout.topic_count, known.layout.data_length) == shape:
         rows = _read(decoded, known, known.layout, rows)
     learned = known.learned.get(shape, [])

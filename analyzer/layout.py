@@ -9,22 +9,23 @@ layout accepts nothing that eth-abi in its strict mode would not.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from analyzer.abi import Event, topic_kind
-from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
+from analyzer.arrays import Bytes, Mask, Numbers
+from analyzer.log_columns import MAX_TOPICS, LogColumns
+from analyzer.payloads import CACHED, WORD, Template
 
-WORD: Final = 32
 TOPICS: Final = WORD * MAX_TOPICS
 """Where the data begins in a text."""
 
 STATIC: Final = re.compile(r"(?P<name>address|bool|uint|int|bytes)(?P<size>[1-9][0-9]{0,2})?")
-CACHED: Final = 1 << 20
-"""Bytes of text that are compared at a time, to stay in the processor's cache."""
+WORTH_IT: Final = 2
+"""A template serves where it makes data at least so many times shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +38,63 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Form:
+    """Words of a text: ``fixed`` where ``mask`` has bits, values elsewhere; the fields' places."""
+
+    mask: NDArray[np.uint64]
+    fixed: NDArray[np.uint64]
+    places: list[int]
+
+    def read(self, texts: Bytes) -> tuple[Mask, Bytes]:
+        """Which texts fit, and the words of the fields: ``[fields, texts, 32]``."""
+        fits: Mask = ((texts.view(np.uint64) & self.mask) == self.fixed).all(axis=1)
+        return fits, texts.reshape(len(texts), -1, WORD)[:, self.places].swapaxes(0, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """The text of an event's logs: ``fixed`` where ``mask`` has bits, values elsewhere."""
+    """How logs of an event look that have values of fixed sizes in fixed places.
+
+    ``template`` is what their data has in common, where that is most of it. A log that is held by
+    it is read in the ``short`` form, the topics and the words that it brings: its other words are
+    the template's, and so this layout's.
+    """
 
     topic_count: int
     data_length: int
     fields: tuple[Field, ...]
-    mask: NDArray[np.uint64]
-    fixed: NDArray[np.uint64]
+    whole: _Form
+    template: Template | None
+    short: _Form | None
 
-    def read(self, logs: LogColumns, rows: Numbers) -> tuple[NDArray[np.bool_], Bytes]:
+    def read(self, logs: LogColumns, rows: Numbers) -> tuple[Mask, Bytes]:
         """Which of the rows fit, and the words of those that do: ``[fields, rows, 32]``.
 
         All rows must have this layout's number of topics and length of data.
         """
         fits = np.empty(len(rows), np.bool_)
         words = np.empty((len(self.fields), len(rows), WORD), np.uint8)
-        places = [field.place // WORD for field in self.fields]
+        held = logs.payloads.held_by(self.template)[rows] if self.template else None
         step = max(1, CACHED // (TOPICS + self.data_length))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            texts = _texts(logs, rows[part], self.data_length)
-            fits[part] = ((texts.view(np.uint64) & self.mask) == self.fixed).all(axis=1)
-            words[:, part] = texts.reshape(len(texts), -1, WORD)[:, places].swapaxes(0, 1)
+            is_short = held[part] if held is not None else np.zeros(len(rows[part]), np.bool_)
+            self._read(logs, rows[part], is_short, fits[part], words[:, part])
         for number, field in enumerate(self.fields):
             if field.kind.startswith("int") and field.kind != "int256":
                 fits &= _is_sign_extended(words[number], size_of(field.kind))
         return fits, words if fits.all() else words[:, fits]
+
+    def _read(
+        self, logs: LogColumns, rows: Numbers, is_short: Mask, fits: Mask, words: Bytes
+    ) -> None:
+        """Fill in what some rows say, by the form in which they are held."""
+        if self.template and self.short and len(held := np.flatnonzero(is_short)):
+            pieces = logs.payloads.pieces(rows[held], self.template.width)
+            fits[held], words[:, held] = self.short.read(_texts(logs, rows[held], pieces))
+        if len(other := np.flatnonzero(~is_short)):
+            texts = logs.payloads.texts(rows[other], self.data_length)
+            fits[other], words[:, other] = self.whole.read(_texts(logs, rows[other], texts))
 
 
 def layout_of(event: Event) -> Layout | None:
@@ -98,14 +129,40 @@ def layout(
     mask = bytearray(b"\xff" * len(text))
     for field in (*fields, *unread):
         mask[field.place : field.place + WORD] = fixed_bits(field.kind)
-    bits = np.frombuffer(bytes(mask), np.uint64)
+    bits = np.frombuffer(bytes(mask), np.uint8).reshape(-1, WORD)
+    fixed = np.frombuffer(text, np.uint8).reshape(-1, WORD) & bits
+    every = np.arange(len(text) // WORD)
+    template = _template(bits[MAX_TOPICS:], fixed[MAX_TOPICS:])
     return Layout(
         topic_count=len(topics),
         data_length=len(data),
         fields=tuple(fields),
-        mask=bits,
-        fixed=np.frombuffer(text, np.uint64) & bits,
+        whole=_form(bits, fixed, fields, every),
+        template=template,
+        short=_form(bits, fixed, fields, np.append(every[:MAX_TOPICS], MAX_TOPICS + template.words))
+        if template
+        else None,
     )
+
+
+def _form(bits: Bytes, fixed: Bytes, fields: Sequence[Field], words: Numbers) -> _Form:
+    """How a text looks of which there are these words."""
+    places = np.searchsorted(words, [field.place // WORD for field in fields])
+    return _Form(
+        bits[words].reshape(-1).view(np.uint64),
+        fixed[words].reshape(-1).view(np.uint64),
+        places.tolist(),
+    )
+
+
+def _template(bits: Bytes, fixed: Bytes) -> Template | None:
+    """What data has in common: words in which nothing may differ; ``None`` if they are too few."""
+    words = np.flatnonzero((bits != 0xFF).any(axis=1))
+    if not len(words) or len(bits) < WORTH_IT * len(words):
+        return None
+    data = fixed.copy()
+    data[words] = 0
+    return Template(data.reshape(-1), words)
 
 
 def is_static(kind: str) -> bool:
@@ -121,6 +178,7 @@ def is_static(kind: str) -> bool:
     return int(size) <= WORD if name == "bytes" else int(size) % 8 == 0 and int(size) <= 8 * WORD
 
 
+@cache
 def size_of(kind: str) -> int:
     """The bytes of its word that a value of a static type takes up."""
     parts = STATIC.fullmatch(kind)
@@ -152,17 +210,16 @@ def fixed_bits(kind: str) -> bytes:
     return b"\xff" * (WORD - size) + bytes(size)
 
 
-def _is_sign_extended(words: Bytes, size: int) -> NDArray[np.bool_]:
+def _is_sign_extended(words: Bytes, size: int) -> Mask:
     padding = words[:, : WORD - size]
     sign = np.where(words[:, WORD - size] >= 0x80, 0xFF, 0).astype(np.uint8)
-    same: NDArray[np.bool_] = (padding == sign[:, np.newaxis]).all(axis=1)
+    same: Mask = (padding == sign[:, np.newaxis]).all(axis=1)
     return same
 
 
-def _texts(logs: LogColumns, rows: Numbers, length: int) -> Bytes:
-    """A row of bytes for each of the logs, whose data has this length: topics, then data."""
-    texts = np.empty((len(rows), TOPICS + length), np.uint8)
+def _texts(logs: LogColumns, rows: Numbers, data: Bytes) -> Bytes:
+    """A row of bytes for each of the logs: its topics, then its data or what it has of it."""
+    texts = np.empty((len(rows), TOPICS + data.shape[1]), np.uint8)
     texts[:, :TOPICS] = logs.topics[rows].reshape(-1, TOPICS)
-    if length:
-        texts[:, TOPICS:] = sliding_window_view(logs.data, length)[logs.offsets[rows]]
+    texts[:, TOPICS:] = data
     return texts

@@ -5,16 +5,14 @@ so a batch of a million costs what its bytes cost.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, overload
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analyzer.arrays import Bytes, Mask, Numbers, offsets_of
 from analyzer.evm import Log
-
-Bytes = NDArray[np.uint8]
-Numbers = NDArray[np.int64]
+from analyzer.payloads import Payloads
 
 MAX_TOPICS = 4
 NO_TIME = -1
@@ -26,7 +24,6 @@ class LogColumns(Sequence[Log]):
     """A sequence of logs, held column by column.
 
     Hashes, addresses and topics are rows of bytes; topics that a log does not have are zero.
-    ``data`` is all payloads end to end, payload ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
     """
 
     block_number: Numbers
@@ -38,8 +35,7 @@ class LogColumns(Sequence[Log]):
     address: Bytes
     topics: Bytes
     topic_count: Numbers
-    data: Bytes
-    offsets: Numbers
+    payloads: Payloads
 
     @classmethod
     def of(cls, logs: Sequence[Log]) -> "LogColumns":
@@ -60,8 +56,10 @@ class LogColumns(Sequence[Log]):
             address=_rows([log.address for log in logs], 20),
             topics=np.frombuffer(bytes.fromhex(padded), np.uint8).reshape(-1, MAX_TOPICS, 32),
             topic_count=_numbers([len(log.topics) for log in logs]),
-            data=np.frombuffer(b"".join(log.data for log in logs), np.uint8),
-            offsets=offsets_of([len(log.data) for log in logs]),
+            payloads=Payloads.whole(
+                np.frombuffer(b"".join(log.data for log in logs), np.uint8),
+                offsets_of([len(log.data) for log in logs]),
+            ),
         )
 
     def __len__(self) -> int:
@@ -79,7 +77,8 @@ class LogColumns(Sequence[Log]):
     def __iter__(self) -> Iterator[Log]:
         hashes, transactions = self.block_hash.tobytes().hex(), self.tx_hash.tobytes().hex()
         addresses, topics = self.address.tobytes().hex(), self.topics.tobytes().hex()
-        payloads, offsets = self.data.tobytes(), self.offsets.tolist()
+        unpacked, places = self.payloads.unpacked()
+        payloads, offsets = unpacked.tobytes(), places.tolist()
         numbers = zip(
             self.block_number.tolist(),
             self.tx_index.tolist(),
@@ -109,8 +108,8 @@ class LogColumns(Sequence[Log]):
         if not isinstance(other, LogColumns):
             return isinstance(other, Sequence) and list(self) == list(other)
         return all(
-            np.array_equal(getattr(self, field.name), getattr(other, field.name))
-            for field in fields(self)
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in (*_COLUMNS, "lengths", "data")
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -118,29 +117,33 @@ class LogColumns(Sequence[Log]):
     @property
     def lengths(self) -> Numbers:
         """The size of each log's data in bytes."""
-        return np.diff(self.offsets)
+        return self.payloads.lengths
+
+    @property
+    def data(self) -> Bytes:
+        """The data of all logs end to end."""
+        return self.payloads.unpacked()[0]
 
     @property
     def nbytes(self) -> int:
         """Bytes that the columns hold in memory."""
-        return sum(int(getattr(self, field.name).nbytes) for field in fields(self))
+        columns = sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
+        return columns + self.payloads.nbytes
 
-    def take(self, rows: Numbers | NDArray[np.bool_]) -> "LogColumns":
+    @property
+    def weight(self) -> int:
+        """The same without templates: it goes with the size of the answer that they came in."""
+        return self.nbytes - self.payloads.data.nbytes + int(self.lengths.sum())
+
+    def unpacked(self) -> "LogColumns":
+        """The same logs, each of which holds its data as a whole."""
+        return replace(self, payloads=Payloads.whole(*self.payloads.unpacked()))
+
+    def take(self, rows: Numbers | Mask) -> "LogColumns":
         """The logs at these places, or those for which it is true."""
-        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        starts = self.offsets[rows]
-        lengths = self.offsets[rows + 1] - starts
-        offsets = offsets_of(lengths)
-        whole = len(rows) and np.array_equal(starts[1:], starts[:-1] + lengths[:-1])
-        if whole:
-            data = self.data[starts[0] : starts[-1] + lengths[-1]]
-        else:
-            places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-            data = self.data[places]
-        taken: dict[str, Any] = {
-            field.name: getattr(self, field.name)[rows] for field in fields(self)[:-2]
-        }
-        return LogColumns(**taken, data=data, offsets=offsets)
+        places = np.arange(len(self))[rows]
+        taken: dict[str, Any] = {name: getattr(self, name)[places] for name in _COLUMNS}
+        return LogColumns(**taken, payloads=self.payloads.take(places))
 
     @staticmethod
     def join(parts: "Sequence[LogColumns]") -> "LogColumns":
@@ -150,18 +153,13 @@ class LogColumns(Sequence[Log]):
         if not parts:
             return LogColumns.of([])
         joined: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(LogColumns)[:-1]
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
         }
-        lengths = np.concatenate([part.lengths for part in parts])
-        return LogColumns(**joined, offsets=offsets_of(lengths))
+        return LogColumns(**joined, payloads=Payloads.join([part.payloads for part in parts]))
 
 
-def offsets_of(lengths: Sequence[int] | Numbers) -> Numbers:
-    """Where pieces of these lengths begin that lie end to end, and where the last one ends."""
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+_COLUMNS: Final = tuple(one.name for one in fields(LogColumns) if one.name != "payloads")
+"""All but the payloads: arrays with an entry a log."""
 
 
 def _numbers(values: list[int]) -> Numbers:

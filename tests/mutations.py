@@ -1,15 +1,18 @@
 """Logs damaged as a hostile contract or a broken node might, from a seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from analyzer.event_columns import Known, decode
+import numpy as np
+
+from analyzer.arrays import Numbers
+from analyzer.event_columns import Known, decode, shortened
 from analyzer.evm import Log
 from analyzer.log_columns import LogColumns
+from analyzer.payloads import WORD, Template
 from analyzer.reads import MalformedError
 
-WORD = 32
 NUMBERS = [0, 1, 2, 31, 32, 33, 64, 96, 2**16, 2**31, 2**32, 2**63, 2**64 - 1, 2**255, 2**256 - 1]
 
 
@@ -42,20 +45,70 @@ def differences(known: Sequence[Known], logs: Sequence[Log]) -> list[tuple[Log, 
 def wrong_of(
     known: Sequence[Known], cases: Sequence[tuple[Log, Expected]]
 ) -> list[tuple[Log, object, object]]:
-    """Cases in which decoding the whole batch, as logs or as columns, gives something else."""
+    """Cases in which decoding the whole batch, however it is held, gives something else."""
     wrong: list[tuple[Log, object, object]] = []
-    logs = [log for log, _ in cases]
-    for batch in (logs, LogColumns.of(logs)):
-        decoded = decode(known, batch)
+    for events, batch in _batches(known, [log for log, _ in cases]):
+        decoded, asked = decode(events, batch), dict(zip(events, known, strict=True))
         rows = [row for group in decoded.groups for row in group.rows.tolist()]
         rows += [row for row, *_ in (*decoded.singly, *decoded.malformed)]
         assert len(rows) == len(set(rows))
         for (log, expected), (same, event, found) in zip(cases, decoded, strict=True):
             assert same == log
             got = str(found) if isinstance(found, MalformedError) else found
-            if (event, got) != expected or not _same_types(got, expected[1]):
+            if (event and asked[event], got) != expected or not _same_types(got, expected[1]):
                 wrong.append((log, expected, got))
     return wrong
+
+
+def _batches(
+    known: Sequence[Known], logs: Sequence[Log]
+) -> Iterator[tuple[Sequence[Known], Sequence[Log]]]:
+    """The logs, as columns too, and held by templates, with the events they are decoded by.
+
+    The templates are of the layouts that another decode learned, and hold whatever they fit, or are
+    of no layout at all. They are decoded by who has learned layouts and by who has not.
+    """
+    columns = LogColumns.of(logs)
+    yield known, logs
+    yield known, columns
+    learned = shortened(decode(_anew(known), columns)).payloads.templates
+    for batch in (_held_by(columns, learned), _held_in_pairs(columns)):
+        assert batch == columns
+        yield known, batch
+        yield _anew(known), batch
+
+
+def _anew(known: Sequence[Known]) -> list[Known]:
+    """The same events, of which no layout was learned."""
+    return [replace(one, learned={}) for one in known]
+
+
+def _held_by(logs: LogColumns, templates: Sequence[Template]) -> LogColumns:
+    """The logs, by these templates wherever one has all the bytes that it is to have."""
+    payloads = logs.payloads
+    for template in templates:
+        rows = np.flatnonzero(logs.lengths == len(template.data))
+        words = payloads.texts(rows, len(template.data)).reshape(len(rows), -1, WORD)
+        words[:, template.words] = 0
+        fits = (words == template.data.reshape(-1, WORD)).all(axis=(1, 2))
+        payloads = payloads.shortened([(template, rows[fits])])
+    return replace(logs, payloads=payloads)
+
+
+def _held_in_pairs(logs: LogColumns) -> LogColumns:
+    """The logs, two of a length at a time held by a template of what is the same in them."""
+    rows_of: list[tuple[Template, Numbers]] = []
+    for length in np.unique(logs.lengths[logs.lengths > 0]).tolist():
+        if length % WORD:
+            continue
+        rows = np.flatnonzero(logs.lengths == length)
+        for pair in rows[: len(rows) // 2 * 2].reshape(-1, 2):
+            one, other = logs.payloads.texts(pair, length).reshape(2, -1, WORD)
+            words = np.flatnonzero((one != other).any(axis=1))
+            words = words if len(words) else np.array([0])
+            one[words] = 0
+            rows_of.append((Template(one.reshape(-1), words), pair))
+    return replace(logs, payloads=logs.payloads.shortened(rows_of))
 
 
 def oracle(known: Sequence[Known], log: Log) -> Expected:

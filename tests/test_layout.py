@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from analyzer.abi import Event, load_abi
 from analyzer.event_columns import Known, decode
 from analyzer.evm import Log
-from analyzer.layout import is_static, layout_of
+from analyzer.layout import TOPICS, WORTH_IT, Field, is_static, layout, layout_of
 from analyzer.log_columns import LogColumns
+from analyzer.payloads import WORD
 from analyzer.resources import resource
 from tests.mutations import differences, mutated, wrong_of
 
@@ -171,3 +172,24 @@ def test_logs_of_unknown_events_are_passed_on_without_values(data, topics):
 
 def test_nothing_is_decoded_of_no_logs():
     assert list(decode([Known.of(event) for event in SHIPPED.values()], [])) == []
+
+
+def test_a_layout_of_which_most_words_vary_has_no_template():
+    data = bytes(range(128, 128 + WORD)) * 12
+    event = "0x" + "e7" * 32
+    for count in range(13):
+        fields = [Field(f"f{n}", "uint256", TOPICS + WORD * n) for n in range(count)]
+        template = layout([event], data, fields).template
+        if 0 < count <= 12 // WORTH_IT:
+            assert template.words.tolist() == [*range(count)]
+            assert template.data.tobytes() == bytes(WORD * count) + data[WORD * count :]
+        else:
+            assert template is None
+
+
+def test_a_word_of_which_some_bits_vary_is_brought_as_a_whole():
+    data = bytes(range(128, 128 + WORD)) * 12
+    unread = [Field("b", "bool", TOPICS + WORD * 7)]
+    made = layout(["0x" + "e7" * 32], data, [Field("a", "address", TOPICS + WORD * 3)], unread)
+    assert made.template.words.tolist() == [3, 7]
+    assert [*map(any, made.template.data.reshape(-1, WORD)[[3, 7]])] == [False, False]

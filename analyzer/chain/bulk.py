@@ -1,33 +1,36 @@
 """eth_getLogs answers in bulk: the digits of all logs are cut out of the text of the answer.
 
-A node writes all logs of an answer alike: the same keys in the same order, so that two logs of one
-size differ in the hexadecimal digits of their values only. The first log of a size is read as JSON,
-which says where its digits are; the others are compared with all its other bytes in one step, and
-are then the same JSON with other digits. An answer that is written otherwise is read log by log.
+A node writes all logs of an answer alike: the same keys in the same order, so that two logs differ
+in the hexadecimal digits of their values only. The first log of a size is read as JSON, which says
+where its digits are; the others are compared with all its other bytes in one step, and are then the
+same JSON with other digits. Data is compared with the digits of templates that logs before had, so
+that only the words that differ are read. An answer that is written otherwise is read log by log.
 """
 
-from binascii import unhexlify
+from binascii import hexlify, unhexlify
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
+from analyzer.arrays import TURN, Bytes, Mask, Numbers, offsets_of, windows
 from analyzer.chain import wire
-from analyzer.chain.text_layout import (
-    QUANTITIES,
-    SPACE,
-    WORDS,
-    Span,
-    TextLayout,
-    TextLayouts,
-)
-from analyzer.log_columns import MAX_TOPICS, NO_TIME, Bytes, LogColumns, Numbers, offsets_of
+from analyzer.chain.text_layout import QUANTITIES, SPACE, WORDS, TextLayout, TextLayouts
+from analyzer.log_columns import MAX_TOPICS, NO_TIME, LogColumns
+from analyzer.payloads import WHOLE, WORD, Payloads, Template, Templates
 from analyzer.reads import MalformedError
 
 BRACE: Final = ord("{")
-WINDOW: Final = 8
-"""Bytes that are compared at a time: a log's last ones with some of what follows it."""
+EIGHT: Final = 8
+"""Bytes that are looked at together, as one number."""
+ALL_EIGHT: Final = np.uint64(0x0101010101010101)
+"""Eight comparisons that all hold."""
+DIGITS: Final = 2 * WORD
+"""Hexadecimal digits of a word."""
 CACHED: Final = 1 << 21
 """Bytes of text that are read at a time, to stay in the processor's cache."""
 MOST_NEW: Final = 64
@@ -38,40 +41,53 @@ NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
 NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = range(10, 16)
 
 
-def log_columns(raw: bytes | msgspec.Raw, known: TextLayouts | None = None) -> LogColumns:
-    """The logs of an answer, in the order they came; raises ``MalformedError`` as ``wire`` does."""
-    known = known or TextLayouts()
+def log_columns(
+    raw: bytes | msgspec.Raw,
+    known: TextLayouts | None = None,
+    templates: Templates | None = None,
+) -> LogColumns:
+    """The logs of an answer, in the order they came; raises ``MalformedError`` as ``wire`` does.
+
+    Data that one of the templates fits is held by it.
+    """
+    known, templates = known or TextLayouts(), templates or Templates()
     try:
-        with known.lock:
-            return scan(raw, known)
+        with TURN:
+            return scan(raw, known, templates)
     except (ValueError, RecursionError):  # binascii's and msgspec's errors are such
         return LogColumns.of(wire.logs(_decoded(raw)))
 
 
-def scan(raw: bytes | msgspec.Raw, known: TextLayouts) -> LogColumns:
+def scan(raw: bytes | msgspec.Raw, known: TextLayouts, templates: Templates) -> LogColumns:
     """The logs of an answer whose logs are written alike; else ``ValueError``."""
     text = np.frombuffer(raw, np.uint8)
     first, close = _ends(text)
     starts = _braces(text, first, close)
     if not len(starts) or starts[0] != first:
         raise ValueError("no log at the beginning")
-    if close - starts[-1] < WINDOW:
-        raise ValueError("no log at the end")
-    columns = _Columns(len(starts))
-    ends = np.append(starts[1:], close)
-    _read(text, starts[:-1], ends[:-1] - starts[:-1], np.arange(len(starts) - 1), columns, known)
     # Behind the last log there is no comma as behind the others: it is given one.
-    last = text[starts[-1] : close].tobytes().rstrip(SPACE) + b","
-    alone = np.frombuffer(last + bytes(WINDOW), np.uint8)
-    _read(alone, np.array([0]), np.array([len(last)]), np.array([len(starts) - 1]), columns, known)
+    alone = np.frombuffer(text[starts[-1] : close].tobytes().rstrip(SPACE) + b",", np.uint8)
+    last = len(starts) - 1
+    columns = _Columns(len(starts))
+    for part in (
+        _Logs(text, starts[:-1], starts[1:], np.arange(last)),
+        _Logs(alone, np.array([0]), np.array([len(alone)]), np.array([last])),
+    ):
+        _read_envelopes(part, columns, known)
+        _read_data(part, columns, templates)
     return columns.logs()
 
 
 def _braces(text: Bytes, first: int, close: int) -> Numbers:
-    found = [
-        np.flatnonzero(text[begin : min(begin + CACHED, close)] == BRACE) + begin
-        for begin in range(first, close, CACHED)
-    ]
+    """Where braces open. There are few: of eight bytes at a time it is asked whether one does."""
+    found: list[Numbers] = []
+    for begin in range(first, close, CACHED):
+        part = text[begin : min(begin + CACHED, close)]
+        hits = np.zeros(-(-len(part) // EIGHT) * EIGHT, np.bool_)
+        np.equal(part, BRACE, out=hits[: len(part)])
+        eights = np.flatnonzero(hits.view(np.uint64) != 0)
+        which, place = np.nonzero(hits.reshape(-1, EIGHT)[eights])
+        found.append(begin + EIGHT * eights[which] + place)
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
@@ -93,40 +109,83 @@ def _ends(text: Bytes) -> tuple[int, int]:
     return first, len(text) - len(tail) + len(closed) - 1
 
 
-def _read(
-    text: Bytes,
-    starts: Numbers,
-    sizes: Numbers,
-    numbers: Numbers,
-    columns: "_Columns",
-    known: TextLayouts,
-) -> None:
-    """Read the logs that begin at ``starts``; ``numbers`` are their places in the answer."""
-    count = 0
-    for size in np.unique(sizes).tolist():
-        places = np.flatnonzero(sizes == size)
-        windows = sliding_window_view(text, -(-size // WINDOW) * WINDOW)
-        while len(places):
-            first = int(starts[places[0]])
-            one = text[first : first + size]
-            layout = known.met(one)
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """Logs of a text: where each begins and ends, and its number in the answer."""
+
+    text: Bytes
+    starts: Numbers
+    ends: Numbers
+    numbers: Numbers
+
+    def of(self, rows: Numbers | Mask) -> "_Logs":
+        """Some of them."""
+        return _Logs(self.text, self.starts[rows], self.ends[rows], self.numbers[rows])
+
+
+def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> None:
+    """Read all but the data: logs of one size as that size usually is, the rest as its first."""
+    new, is_rest = 0, False
+    while len(logs.numbers):
+        alike: dict[int, tuple[TextLayout, list[Numbers]]] = {}
+        for rows in _by_value(logs.ends - logs.starts):
+            text = logs.text[logs.starts[rows[0]] : logs.ends[rows[0]]]
+            usual = None if is_rest else known.usual(len(text))
+            layout = usual or known.met(text)
             if layout is None:
-                count += 1
-                if count > MOST_NEW:
+                new += 1
+                if new > MOST_NEW:
                     raise ValueError("too many layouts")
-                layout = known.learn(one)
-            other: list[Numbers] = []
-            step = max(1, CACHED // size)
-            for begin in range(0, len(places), step):
-                part = places[begin : begin + step]
-                texts = windows[starts[part]]
-                fits = ((texts.view(np.uint64) & layout.mask) == layout.fixed).all(axis=1)
-                if fits.all():
-                    columns.put(numbers[part], layout, texts)
-                else:
-                    columns.put(numbers[part[fits]], layout, texts[fits])
-                    other.append(part[~fits])
-            places = np.concatenate(other) if other else places[:0]
+                layout = known.learn(text)
+            alike.setdefault(id(layout), (layout, []))[1].append(rows)
+        other: list[Numbers] = []
+        for layout, several in alike.values():
+            for rows in _parts(np.concatenate(several), layout.before + layout.after):
+                part = logs.of(rows)
+                envelopes = layout.envelopes(part.text, part.starts, part.ends)
+                fits = layout.fits(envelopes)
+                if not fits.all():
+                    other.append(rows[~fits])
+                    part, envelopes = part.of(fits), envelopes[fits]
+                columns.put(part, layout, envelopes)
+        logs, is_rest = logs.of(np.concatenate(other) if other else np.empty(0, np.int64)), True
+
+
+def _read_data(logs: _Logs, columns: "_Columns", templates: Templates) -> None:
+    """Read the digits of the data: those of one size together."""
+    begins = columns.begins[logs.numbers]
+    for same in _by_value(columns.ends[logs.numbers] - begins):
+        size = int(columns.ends[logs.numbers[same[0]]] - begins[same[0]])
+        if size % 2:
+            raise ValueError("half a byte")
+        texts = windows(logs.text, size)
+        left = same
+        for template in templates.of(size // 2):
+            other = [left[:0]]
+            for rows in _parts(left, size):
+                fits, words = _cut(texts[begins[rows]], template)
+                columns.put_data(logs.numbers[rows[fits]], template, words)
+                other.append(rows[~fits])
+            left = np.concatenate(other)
+        for rows in _parts(left, size):
+            columns.put_data(logs.numbers[rows], None, _bytes(texts[begins[rows]]))
+
+
+def _cut(texts: Bytes, template: Template) -> tuple[Mask, Bytes]:
+    """Which digits have what the template has, and the words of those that do, as bytes."""
+    fixed, brought = _digits(template)
+    same = (texts.view(np.uint64) == fixed).view(np.uint64) == ALL_EIGHT
+    fits: Mask = (same | brought).all(axis=1)
+    words = texts.reshape(len(texts), -1, DIGITS)[:, template.words]
+    return fits, _bytes((words if fits.all() else words[fits]).reshape(-1, 2 * template.width))
+
+
+@lru_cache(maxsize=256)
+def _digits(template: Template) -> tuple[NDArray[np.uint64], Mask]:
+    """A template's digits, eight at a time, and which of its words a log brings."""
+    brought = np.zeros(len(template.data) // WORD, np.bool_)
+    brought[template.words] = True
+    return np.frombuffer(hexlify(template.data.data), np.uint64), brought
 
 
 class _Columns:
@@ -137,30 +196,30 @@ class _Columns:
         self._numbers = {key: np.full(count, NO_TIME, np.int64) for key in QUANTITIES}
         self._topics = np.zeros((count, MAX_TOPICS, 32), np.uint8)
         self._topic_count = np.empty(count, np.int64)
-        self._payloads: list[tuple[Numbers, Bytes]] = []
+        self.begins, self.ends = np.empty(count, np.int64), np.empty(count, np.int64)
+        """Where in its text the digits of each log's data are."""
+        self._data: list[tuple[Numbers, Template | None, Bytes]] = []
 
-    def put(self, places: Numbers, layout: TextLayout, texts: Bytes) -> None:
-        """Fill in the logs of one layout."""
+    def put(self, logs: _Logs, layout: TextLayout, envelopes: Bytes) -> None:
+        """Fill in what logs of one layout have besides their data, and where that is."""
+        places = logs.numbers
         for key, column in self._words.items():
-            column[places] = _bytes(texts, layout.words[key])
+            column[places] = _bytes(envelopes[:, slice(*layout.words[key])])
         for key, span in layout.quantities.items():
-            self._numbers[key][places] = _quantities(texts, span)
+            self._numbers[key][places] = _quantities(envelopes[:, slice(*span)])
         for position, span in enumerate(layout.topics):
-            self._topics[places, position] = _bytes(texts, span)
+            self._topics[places, position] = _bytes(envelopes[:, slice(*span)])
         self._topic_count[places] = len(layout.topics)
-        self._payloads.append((places, _bytes(texts, layout.data)))
+        self.begins[places] = logs.starts + layout.before
+        self.ends[places] = logs.ends - layout.after
+
+    def put_data(self, places: Numbers, template: Template | None, pieces: Bytes) -> None:
+        """Fill in data, whole or the words that a template lacks."""
+        if len(places):
+            self._data.append((places, template, pieces))
 
     def logs(self) -> LogColumns:
         """All of them."""
-        lengths = np.empty(len(self._topic_count), np.int64)
-        for places, part in self._payloads:
-            lengths[places] = part.shape[1]
-        offsets = offsets_of(lengths)
-        data = np.empty(offsets[-1], np.uint8)
-        for places, part in self._payloads:
-            if part.size:
-                end_to_end = sliding_window_view(data, part.shape[1], writeable=True)
-                end_to_end[offsets[places]] = part
         times = self._numbers["blockTimestamp"]
         return LogColumns(
             block_number=self._numbers["blockNumber"],
@@ -172,23 +231,47 @@ class _Columns:
             address=self._words["address"],
             topics=self._topics,
             topic_count=self._topic_count,
-            data=data,
-            offsets=offsets,
+            payloads=self._payloads(),
         )
 
+    def _payloads(self) -> Payloads:
+        sizes = np.empty(len(self._topic_count), np.int64)
+        which = np.empty(len(sizes), np.int64)
+        numbers: dict[Template | None, int] = {None: WHOLE}
+        for places, template, pieces in self._data:
+            sizes[places] = pieces.shape[1]
+            which[places] = numbers.setdefault(template, len(numbers) - 1)
+        offsets = offsets_of(sizes)
+        data = np.empty(offsets[-1], np.uint8)
+        for places, _, pieces in self._data:
+            windows(data, pieces.shape[1])[offsets[places]] = pieces
+        return Payloads(data, offsets, which, tuple(one for one in numbers if one is not None))
 
-def _bytes(texts: Bytes, span: Span) -> Bytes:
-    """What the digits of a span stand for: a row of bytes for each log."""
-    start, end = span
-    raw = unhexlify(texts[:, start:end].tobytes())
-    return np.frombuffer(raw, np.uint8).reshape(len(texts), (end - start) // 2)
+
+def _by_value(values: Numbers) -> Iterator[Numbers]:
+    """The places of equal values, in their order."""
+    order = np.argsort(values, kind="stable")
+    cuts = np.flatnonzero(np.diff(values[order])) + 1
+    return iter(np.split(order, cuts) if len(order) else [])
 
 
-def _quantities(texts: Bytes, span: Span) -> Numbers:
-    nibbles = NIBBLES[texts[:, slice(*span)]]
+def _parts(rows: Numbers, size: int) -> Iterator[Numbers]:
+    """Rows of so many bytes, as many at a time as fit into the processor's cache."""
+    step = max(1, CACHED // max(1, size))
+    return (rows[begin : begin + step] for begin in range(0, len(rows), step))
+
+
+def _bytes(digits: Bytes) -> Bytes:
+    """What rows of digits stand for: a row of bytes for each."""
+    raw = unhexlify(np.ascontiguousarray(digits).data)
+    return np.frombuffer(raw, np.uint8).reshape(len(digits), digits.shape[1] // 2)
+
+
+def _quantities(digits: Bytes) -> Numbers:
+    nibbles = NIBBLES[digits]
     if nibbles.max(initial=0) > 15:
         raise ValueError("no digit")
-    total = np.zeros(len(texts), np.int64)
+    total = np.zeros(len(digits), np.int64)
     for position in range(nibbles.shape[1]):
         total = total * 16 + nibbles[:, position]
     return total

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
+from analyzer.payloads import Templates
 
 Tag = Literal["latest", "safe", "finalized"]
 
@@ -44,11 +45,16 @@ class Chain(Protocol):
         ...
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         """All logs that match any of the filters, in chain order, as consecutive closed ranges.
 
         Each batch covers its range completely; together the batches cover ``from_block..to_block``.
+        Data that one of the ``templates`` fits may be held by it.
         """
         ...
 

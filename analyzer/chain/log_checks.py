@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.arrays import Bytes
 from analyzer.evm import Block, LogFilter
-from analyzer.log_columns import NO_TIME, Bytes, LogColumns
+from analyzer.log_columns import NO_TIME, LogColumns
 from analyzer.reads import MalformedError
 
 

@@ -14,6 +14,7 @@ from analyzer.chain.rpc import Rpc
 from analyzer.chain.text_layout import TextLayouts
 from analyzer.evm import Log, LogFilter
 from analyzer.log_columns import LogColumns
+from analyzer.payloads import Templates
 from analyzer.reads import MalformedError
 
 GET_LOGS: Final = "eth_getLogs"
@@ -37,24 +38,26 @@ class LogQuery:
         self._max_addresses: int | None = None
         self._layouts = TextLayouts()
 
-    def logs(self, wanted: LogFilter, first: int, last: int) -> list[Answered]:
+    def logs(
+        self, wanted: LogFilter, first: int, last: int, templates: Templates | None
+    ) -> list[Answered]:
         """The logs of one filter, in as many questions as the node makes necessary."""
         limit = self._max_addresses
         if limit is not None and len(wanted.addresses) > limit:
-            return self._divided(_by_addresses(wanted, limit), first, last)
+            return self._divided(_by_addresses(wanted, limit), first, last, templates)
         try:
-            return [Answered(wanted, self._ask(wanted, first, last))]
+            return [Answered(wanted, self._ask(wanted, first, last, templates))]
         except RpcFailure as failure:
             if failure.kind is Kind.TOO_MANY_ADDRESSES and len(wanted.addresses) > 1:
                 count = len(wanted.addresses)
                 self._max_addresses = max(
                     (n for n in failure.limits if 1 <= n < count), default=count // 2
                 )
-                return self.logs(wanted, first, last)
+                return self.logs(wanted, first, last, templates)
             if first != last or failure.kind is not Kind.TOO_MANY_RESULTS:
                 raise
             if parts := _halves(wanted):
-                return self._divided(parts, first, last)
+                return self._divided(parts, first, last, templates)
             return [Answered(wanted, self._of_receipts(wanted, first))]
 
     def all_of_block(self, number: int, block_hash: str) -> LogColumns:
@@ -69,10 +72,14 @@ class LogQuery:
         check_answer(logs, EVERYTHING, number, number)
         return logs
 
-    def _divided(self, parts: Sequence[LogFilter], first: int, last: int) -> list[Answered]:
-        return [answered for part in parts for answered in self.logs(part, first, last)]
+    def _divided(
+        self, parts: Sequence[LogFilter], first: int, last: int, templates: Templates | None
+    ) -> list[Answered]:
+        return [answered for part in parts for answered in self.logs(part, first, last, templates)]
 
-    def _ask(self, wanted: LogFilter, first: int, last: int) -> LogColumns:
+    def _ask(
+        self, wanted: LogFilter, first: int, last: int, templates: Templates | None
+    ) -> LogColumns:
         query: dict[str, Any] = {"fromBlock": hex(first), "toBlock": hex(last)}
         if wanted.addresses:
             several = len(wanted.addresses) > 1
@@ -80,7 +87,8 @@ class LogQuery:
         if wanted.topics:
             query["topics"] = [list(accepted) or None for accepted in wanted.topics]
         final = LEFT_TO_US | SHRINKABLE if last > first else LEFT_TO_US - {Kind.TIMEOUT}
-        logs = log_columns(self._rpc.call(GET_LOGS, [query], final), self._layouts)
+        answer = self._rpc.call(GET_LOGS, [query], final)
+        logs = log_columns(answer, self._layouts, templates)
         check_answer(logs, wanted, first, last)
         return logs
 

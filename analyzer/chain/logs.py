@@ -14,6 +14,7 @@ from analyzer.chain.settings import Settings
 from analyzer.chain.vouching import Vouching
 from analyzer.chain.windows import Window
 from analyzer.evm import LogBatch, LogFilter
+from analyzer.payloads import Templates
 from analyzer.reads import MalformedError
 
 HELD: Final = 2
@@ -27,6 +28,14 @@ class _Segment:
     first: int
     last: int
     future: Future[LogBatch] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Logs that match any of the filters; ``templates`` are those that their data may have."""
+
+    filters: Sequence[LogFilter]
+    templates: Templates | None
 
 
 class LogReader:
@@ -54,13 +63,15 @@ class LogReader:
         filters: Sequence[LogFilter],
         from_block: int,
         to_block: int,
+        templates: Templates | None,
         progress: Callable[[LogBatch], None],
     ) -> Generator[LogBatch]:
         """Consecutive batches that cover the range; several are fetched at a time, few are held."""
+        wanted = _Wanted(filters, templates)
         segments = deque([_Segment(from_block, to_block)] if from_block <= to_block else [])
         try:
             while segments:
-                self._fill(segments, filters)
+                self._fill(segments, wanted)
                 segment = segments.popleft()
                 assert segment.future is not None
                 batch = segment.future.result()
@@ -73,7 +84,7 @@ class LogReader:
                 if segment.future is not None:
                     segment.future.cancel()
 
-    def _fill(self, segments: deque["_Segment"], filters: Sequence[LogFilter]) -> None:
+    def _fill(self, segments: deque["_Segment"], wanted: "_Wanted") -> None:
         """Line up what comes next, the earliest blocks first, so that no thread waits for us."""
         for index in range(HELD * self._settings.concurrency):
             if index >= len(segments):
@@ -81,17 +92,17 @@ class LogReader:
             segment = segments[index]
             if segment.future is None:
                 end = min(segment.last, segment.first + self._window.size - 1)
-                future = self._pool.submit(self._beginning, filters, segment.first, end)
+                future = self._pool.submit(self._beginning, wanted, segment.first, end)
                 segments[index] = _Segment(segment.first, end, future)
                 if end < segment.last:
                     segments.insert(index + 1, _Segment(end + 1, segment.last))
 
-    def _beginning(self, filters: Sequence[LogFilter], first: int, last: int) -> LogBatch:
+    def _beginning(self, wanted: "_Wanted", first: int, last: int) -> LogBatch:
         """As much of the range's beginning as the node gives at once."""
         while True:
             end = min(last, first + self._window.size - 1)
             try:
-                batch, size = self._agreed(filters, first, end)
+                batch, size = self._agreed(wanted, first, end)
             except RpcFailure as failure:
                 if first == end or failure.kind not in SHRINKABLE:
                     raise
@@ -100,12 +111,12 @@ class LogReader:
                 self._window.fits(end - first + 1, size)
                 return batch
 
-    def _agreed(self, filters: Sequence[LogFilter], first: int, last: int) -> tuple[LogBatch, int]:
+    def _agreed(self, wanted: "_Wanted", first: int, last: int) -> tuple[LogBatch, int]:
         """One batch in which logs and headers speak of the same blocks; asked again until so."""
         attempt = 1
         while True:
             try:
-                return self._batch(filters, first, last)
+                return self._batch(wanted, first, last)
             except MalformedError as error:
                 failure = RpcFailure(Kind.MALFORMED, GET_LOGS, str(error))
             if attempt >= self._settings.max_attempts:
@@ -113,12 +124,16 @@ class LogReader:
             self._rpc.back_off(failure, attempt)
             attempt += 1
 
-    def _batch(self, filters: Sequence[LogFilter], first: int, last: int) -> tuple[LogBatch, int]:
+    def _batch(self, wanted: "_Wanted", first: int, last: int) -> tuple[LogBatch, int]:
         """The checked logs of a range, and how many bytes they hold in memory."""
-        answers = [one for wanted in filters for one in self._query.logs(wanted, first, last)]
+        answers = [
+            one
+            for filter_ in wanted.filters
+            for one in self._query.logs(filter_, first, last, wanted.templates)
+        ]
         logs = in_chain_order([answered.logs for answered in answers])
         blocks = self._vouching.headers(answers, first, last)
         check_blocks(logs, blocks)
         self._vouching.check_quiet_blocks(answers, blocks)
         logs = timed(logs, blocks)
-        return LogBatch(first, last, logs, list(blocks.values())), logs.nbytes
+        return LogBatch(first, last, logs, list(blocks.values())), logs.weight

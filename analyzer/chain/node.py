@@ -19,6 +19,7 @@ from analyzer.chain.settings import Progress, Settings
 from analyzer.chain.state import StateReader
 from analyzer.chain.transport import Transport
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
+from analyzer.payloads import Templates
 from analyzer.reads import MalformedError
 
 T = TypeVar("T")
@@ -65,7 +66,11 @@ class NodeChain:
         return found
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         """Logs in adaptive ranges; see ``Chain.logs``."""
         if from_block <= to_block and not self._logs.knows_head:
@@ -79,7 +84,7 @@ class NodeChain:
             self._report(Progress("logs", done, total, self.requests, logs))
 
         what = f"logs of blocks {from_block} to {to_block}"
-        batches = self._logs.read(filters, from_block, to_block, progress)
+        batches = self._logs.read(filters, from_block, to_block, templates, progress)
         try:
             while (batch := self._plainly(lambda: next(batches, None), what)) is not None:
                 yield batch

@@ -5,7 +5,8 @@ web3's HTTPProvider would add nothing here but its import, which takes longer th
 
 import contextlib
 import socket
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 from weakref import WeakSet
 
 import requests
@@ -51,12 +52,11 @@ class HttpTransport:
     def exchange(self, payload: bytes) -> Reply:
         """See ``Transport``."""
         try:
-            with self._session.post(
-                self._url,
-                data=payload,
-                stream=True,
-                allow_redirects=False,
-                timeout=self._timeout,  # type: ignore[arg-type]  # urllib3's own
+            request = self._prepared.copy()
+            request.prepare_body(payload, None)
+            request.prepare_cookies(self._session.cookies)
+            with self._session.send(
+                request, allow_redirects=False, timeout=self._timeout, **self._way
             ) as response:
                 body = _body(response, self._settings.max_response_bytes)
                 return Reply(body, response.status_code, response.headers)
@@ -73,6 +73,17 @@ class HttpTransport:
         except (requests.RequestException, OSError, ValueError):
             lost = LostError(Kind.UNREACHABLE, "the request cannot be sent")
         raise lost
+
+    @cached_property
+    def _prepared(self) -> requests.PreparedRequest:
+        """A request without its body: preparing it anew takes as long as all the rest."""
+        return self._session.prepare_request(requests.Request("POST", self._url))
+
+    @cached_property
+    def _way(self) -> dict[str, Any]:
+        """The proxies and certificates that the environment names."""
+        settings = self._session.merge_environment_settings(self._url, {}, True, None, None)
+        return dict(settings)
 
     def close(self) -> None:
         """See ``Transport``; what is under way ends with it."""

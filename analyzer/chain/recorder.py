@@ -13,6 +13,7 @@ from analyzer.chain import wire
 from analyzer.chain.interface import Chain, Tag
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Log, LogBatch, LogFilter, Request, Slot
+from analyzer.payloads import Templates
 
 
 class Recorder:
@@ -56,11 +57,15 @@ class Recorder:
         return block
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         """Logs, batch by batch."""
         self._unfinished += 1
-        for batch in self._chain.logs(filters, from_block, to_block):
+        for batch in self._chain.logs(filters, from_block, to_block, templates):
             self._blocks.update((block.number, block) for block in batch.blocks)
             self._logs.update(((log.block_number, log.log_index), log) for log in batch.logs)
             self._read_up_to = max(self._read_up_to, batch.to_block)

@@ -14,6 +14,7 @@ from analyzer.chain.reverts import reverted_with
 from analyzer.chain.wire import describe, matches
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Log, LogBatch, LogFilter, Request, Slot
+from analyzer.payloads import Templates
 from analyzer.reads import MalformedError
 
 PREFIX: Final = "recording:"
@@ -59,9 +60,14 @@ class RecordedChain:
         return self._blocks[number]
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
-        """The recorded logs that match, in ranges of ``BATCH_BLOCKS``."""
+        """The recorded logs that match, in ranges of ``BATCH_BLOCKS``, each held as a whole."""
+        del templates
         for start in range(from_block, to_block + 1, BATCH_BLOCKS):
             end = min(start + BATCH_BLOCKS - 1, to_block)
             logs = [

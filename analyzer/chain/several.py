@@ -11,6 +11,7 @@ from analyzer.chain.interface import Chain, Tag
 from analyzer.chain.settings import Progress
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, LogBatch, LogFilter, Request
+from analyzer.payloads import Templates
 
 T = TypeVar("T")
 ROUNDS: Final = 2
@@ -67,7 +68,11 @@ class SeveralNodes:
         return block
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         """Logs; a node that takes over begins after the last block that was handed out."""
         if from_block <= to_block and (self._pin is None or self._pin.number < to_block):
@@ -79,7 +84,7 @@ class SeveralNodes:
             try:
                 if batches is None:
                     self._admit(node, is_pinned=True)
-                    batches = node.logs(filters, first, to_block)
+                    batches = node.logs(filters, first, to_block, templates)
                 batch = next(batches)
                 self._refuse_fork(node, batch.blocks)
             except _OtherChainError:

@@ -28,7 +28,7 @@ class Window:
         return self._size
 
     def fits(self, blocks: int, size: int = 0) -> None:
-        """A range of so many blocks was answered; its logs hold ``size`` bytes in memory."""
+        """A range of so many blocks was answered; its logs weigh ``size`` bytes."""
         with self._lock:
             self._good = max(self._good, blocks)
             if size > 2 * ENOUGH:

@@ -11,14 +11,16 @@ from typing import Final
 
 from duckdb import DuckDBPyConnection
 
+from analyzer.arrays import TURN
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
-from analyzer.event_columns import decode
+from analyzer.event_columns import decode, shortened
 from analyzer.evm import Block, LogBatch, LogFilter
 from analyzer.indexer.ahead import ahead
 from analyzer.indexer.plan import Progress
 from analyzer.indexer.reorgs import check_link
 from analyzer.log_columns import NO_TIME, LogColumns
+from analyzer.payloads import Templates
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import checkpoints, event_rows, event_tables, raw_logs
@@ -29,7 +31,7 @@ from analyzer.store.digest import Digest
 FULL: Final = 360_000
 """Logs of one transaction at most. DuckDB writes groups of 122,880 rows; the fewer are begun and
 not filled, the fewer are written twice."""
-ENOUGH: Final = 1 << 28
+ENOUGH: Final = 3 << 26
 """Bytes of logs beyond which a transaction does not grow."""
 AT_ONCE: Final = 1 << 23
 """Bytes of raw logs that are handed to DuckDB together, about: each time costs the same again."""
@@ -111,17 +113,16 @@ def _prepared(
 ) -> Iterator[_Prepared]:
     """Batches, each linked to the one before it and decoded."""
     events = protocols()[deployment.protocol].events(deployment)
-    for batch in chain.logs(filters, from_block, to_block):
+    templates = Templates()
+    for batch in chain.logs(filters, from_block, to_block, templates):
         check_link(batch, before, head)
         before = _hash_at_end(batch, head)
-        decoded = decode(events, complete(batch))
-        yield _Prepared(
-            batch,
-            before,
-            decoded.columns,
-            raw_logs.prepare(decoded),
-            event_rows.prepare(deployment, decoded),
-        )
+        with TURN:
+            decoded = decode(events, complete(batch))
+            logs = shortened(decoded)
+            templates.learn(logs.payloads.templates)
+            raw, told = raw_logs.prepare(logs), event_rows.prepare(deployment, decoded)
+        yield _Prepared(batch, before, logs, raw, told)
 
 
 def _store_some(

@@ -50,7 +50,7 @@ class Logs:
         size = raw_logs.REPLAY_BATCH
         for last in evidence.chunk_ends(self.connection, self.stream, start, end, size):
             logs = self.of(start, last)
-            running.update(f"{last} {digest(logs)}".encode())
+            running.update(f"{last} {digest(logs.unpacked())}".encode())
             running.update(logs.block_time.astype("<i8").data)
             start = last + 1
         return running.hexdigest()

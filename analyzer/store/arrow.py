@@ -1,19 +1,16 @@
 """NumPy columns as Arrow arrays: by their buffers, without a copy and without pandas' import."""
 
+from binascii import hexlify
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from analyzer.log_columns import Bytes, Numbers, offsets_of
+from analyzer.arrays import Bytes, Mask, Numbers, offsets_of
 
-HEX: Final = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "S2")
 MICROSECONDS: Final = 1_000_000
 LAST_TIME: Final = 2**63 // MICROSECONDS
 """Unix seconds that a timestamp no longer holds."""
-
-Mask = NDArray[np.bool_]
 
 
 def whole_numbers(values: Numbers, present: Mask | None = None) -> pa.Array:
@@ -65,10 +62,11 @@ def places_of(column: pa.ChunkedArray) -> dict[Any, Numbers]:
 def hex_texts(rows: Bytes) -> pa.Array:
     """Rows of bytes as lower-case ``0x`` text."""
     count, size = rows.shape
-    text = np.empty((count, 1 + size), "S2")
-    text[:, 0] = b"0x"
-    text[:, 1:] = HEX[rows]
-    offsets = np.arange(count + 1, dtype=np.int64) * (2 + 2 * size)
+    digits = hexlify(np.ascontiguousarray(rows).data)
+    text = np.empty((count, 2 + 2 * size), np.uint8)
+    text[:, :2] = np.frombuffer(b"0x", np.uint8)
+    text[:, 2:] = np.frombuffer(digits, np.uint8).reshape(count, 2 * size)
+    offsets = np.arange(count + 1, dtype=np.int64) * text.shape[1]
     return pa.Array.from_buffers(
         pa.large_string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
     )

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.layout import WORD, size_of
-from analyzer.log_columns import Bytes
+from analyzer.arrays import Bytes
+from analyzer.layout import size_of
+from analyzer.payloads import WORD
 from analyzer.store.arrow import booleans, hex_texts, validity, whole_numbers
 from analyzer.store.writing import DECIMAL_LIMIT
 
@@ -34,7 +35,7 @@ def arrow_column(kind: str, words: Bytes) -> pa.Array:
         case "BOOLEAN":
             return booleans(words[:, WORD - 1] != 0)
         case "BIGINT":
-            return whole_numbers(_limb(words, 3).astype(np.int64))
+            return whole_numbers(_limbs(words)[:, 3].astype(np.int64))
         case "DECIMAL(38,0)":
             return _decimals(words, is_signed=kind.startswith("int"))
     size = size_of(kind)
@@ -42,15 +43,18 @@ def arrow_column(kind: str, words: Bytes) -> pa.Array:
 
 
 def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
-    """Numbers of up to 38 digits: a decimal is the low half of the word in little-endian order."""
-    sign = words[:, 0] >> 7 if is_signed else np.zeros(len(words), np.uint8)
-    padding = np.where(sign == 1, np.uint64(2**64 - 1), np.uint64(0))
-    high, low = _limb(words, 2).astype(np.int64), _limb(words, 3)
-    fits = (_limb(words, 0) == padding) & (_limb(words, 1) == padding)
-    fits &= (high < 0) == (sign == 1)
+    """Numbers of up to 38 digits: a decimal is the low half of the word, the lower limb first."""
+    limbs = _limbs(words)
+    high, low = limbs[:, 2].astype(np.int64), limbs[:, 3]
+    if is_signed:
+        sign = limbs[:, 0] >> np.uint64(63)
+        padding = np.where(sign == 1, np.uint64(2**64 - 1), np.uint64(0))
+        fits = (limbs[:, 0] == padding) & (limbs[:, 1] == padding) & ((high < 0) == (sign == 1))
+        fits &= ~_is_less(high, low, 1 - DECIMAL_LIMIT)
+    else:
+        fits = (limbs[:, 0] | limbs[:, 1] == 0) & (high >= 0)
     fits &= _is_less(high, low, DECIMAL_LIMIT)
-    fits &= ~_is_less(high, low, 1 - DECIMAL_LIMIT)
-    halves = np.ascontiguousarray(words[:, : WORD // 2 - 1 : -1])
+    halves = np.ascontiguousarray(limbs[:, :1:-1], "<u8")
     return pa.Array.from_buffers(
         pa.decimal128(38, 0),
         len(words),
@@ -58,10 +62,9 @@ def _decimals(words: Bytes, *, is_signed: bool) -> pa.Array:
     )
 
 
-def _limb(words: Bytes, number: int) -> NDArray[np.uint64]:
-    """One of a word's four 64-bit parts, the highest first."""
-    part = np.ascontiguousarray(words[:, 8 * number : 8 * number + 8])
-    return part.view(">u8")[:, 0].astype(np.uint64)
+def _limbs(words: Bytes) -> NDArray[np.uint64]:
+    """The four 64-bit parts of each word, the highest first."""
+    return np.ascontiguousarray(words).view(">u8").astype(np.uint64)
 
 
 def _is_less(high: NDArray[np.int64], low: NDArray[np.uint64], limit: int) -> NDArray[np.bool_]:

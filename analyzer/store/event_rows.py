@@ -13,9 +13,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from analyzer.arrays import Numbers
 from analyzer.event_columns import DecodedLogs, Group, Known, decode
-from analyzer.layout import WORD
-from analyzer.log_columns import LogColumns, Numbers
+from analyzer.log_columns import LogColumns
+from analyzer.payloads import WORD
 from analyzer.protocol import Deployment
 from analyzer.store.arrow import hex_texts, times, whole_numbers
 from analyzer.store.event_arrow import arrow_column, column_type

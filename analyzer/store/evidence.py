@@ -5,7 +5,7 @@ from typing import Final
 
 from duckdb import DuckDBPyConnection
 
-from analyzer.layout import WORD
+from analyzer.payloads import WORD
 from analyzer.protocol import Deployment
 from analyzer.store import templates
 from analyzer.store.checkpoints import MINE, Stream

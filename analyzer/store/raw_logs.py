@@ -3,8 +3,8 @@
 A range that no checkpoint covers holds no rows, so storing one only ever appends.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from analyzer.event_columns import DecodedLogs
+from analyzer.arrays import Bytes, Numbers
+from analyzer.errors import AnalyzerError
 from analyzer.evm import LogBatch
-from analyzer.log_columns import MAX_TOPICS, Bytes, LogColumns, Numbers
+from analyzer.log_columns import MAX_TOPICS, LogColumns
+from analyzer.payloads import WHOLE, Payloads, Template
 from analyzer.store import arrow, checkpoints, templates
 from analyzer.store.checkpoints import MINE, STREAM_TABLES, Checkpoint, Stream
 from analyzer.store.digest import Digest
-from analyzer.store.templates import Template
 from analyzer.store.writing import insert
 
 REPLAY_BATCH: Final = 10_000
@@ -31,12 +32,12 @@ class Rows:
     """Logs as the columns of ``raw_logs`` that differ from log to log, and what they rest on."""
 
     logs: pa.Table
-    templates: Mapping[bytes, Template]
+    templates: Sequence[Template]
 
 
-def prepare(decoded: DecodedLogs) -> Rows:
+def prepare(logs: LogColumns) -> Rows:
     """Logs as rows; nothing is stored yet."""
-    logs, payloads = decoded.columns, templates.shorten(decoded)
+    payloads = logs.payloads
     columns = {
         "block_number": arrow.whole_numbers(logs.block_number),
         "log_index": arrow.whole_numbers(logs.log_index),
@@ -45,7 +46,7 @@ def prepare(decoded: DecodedLogs) -> Rows:
         "block_hash": arrow.blobs(logs.block_hash),
         "tx_hash": arrow.blobs(logs.tx_hash),
         "address": arrow.blobs(logs.address),
-        "template": arrow.blobs(payloads.keys, payloads.present),
+        "template": arrow.blobs(payloads.keys, payloads.which != WHOLE),
         "data": arrow.payloads(payloads.data, payloads.offsets),
     }
     for position in range(MAX_TOPICS):
@@ -58,7 +59,7 @@ def prepare(decoded: DecodedLogs) -> Rows:
 def append(connection: DuckDBPyConnection, stream: Stream, rows: Sequence[Rows]) -> None:
     """Store logs, which count once the transaction has its checkpoint."""
     if rows:
-        templates.store(connection, {k: v for one in rows for k, v in one.templates.items()})
+        templates.store(connection, [template for one in rows for template in one.templates])
         named: dict[str, int | str] = {"chain_id": stream.chain_id, "filter": stream.filter}
         insert(connection, "raw_logs", pa.concat_tables(one.logs for one in rows), named)
 
@@ -144,11 +145,7 @@ def stored_logs(
         present = column.is_valid().to_numpy(zero_copy_only=False)
         topics[present, position] = _matrix(column.drop_null(), 32)
         counts += present
-    short, places = _payloads(columns["data"])
-    rows_of = {bytes(key): rows for key, rows in arrow.places_of(columns["template"]).items()}
-    data, offsets = templates.lengthen(
-        short, places, rows_of, templates.stored(connection, rows_of)
-    )
+    payloads = _held(connection, Payloads.whole(*_pieces(columns["data"])), columns["template"])
     return LogColumns(
         block_number=columns["block_number"].to_numpy(),
         tx_index=columns["tx_index"].to_numpy(),
@@ -159,9 +156,23 @@ def stored_logs(
         address=_matrix(columns["address"], 20),
         topics=topics,
         topic_count=counts,
-        data=data,
-        offsets=offsets,
+        payloads=payloads,
     )
+
+
+def _held(connection: DuckDBPyConnection, stored: Payloads, keys: pa.ChunkedArray) -> Payloads:
+    """Stored payloads with the templates that they name; an error where it is not theirs."""
+    rows_of = {bytes(key): rows for key, rows in arrow.places_of(keys).items()}
+    intact = templates.stored(connection, rows_of)
+    which, sizes = stored.which, stored.lengths
+    for number, (key, rows) in enumerate(rows_of.items()):
+        if key not in intact or (sizes[rows] != intact[key].width).any():
+            raise AnalyzerError(
+                "stored logs are damaged, as their template is not theirs: run `perpscope doctor "
+                "--completeness`, which names the blocks"
+            )
+        which[rows] = number
+    return replace(stored, templates=tuple(intact[key] for key in rows_of))
 
 
 def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> None:
@@ -172,11 +183,11 @@ def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> 
 
 
 def _matrix(column: pa.Array, width: int) -> Bytes:
-    data, _ = _payloads(column)
+    data, _ = _pieces(column)
     return data.reshape(len(column), width)
 
 
-def _payloads(column: pa.Array) -> tuple[Bytes, Numbers]:
+def _pieces(column: pa.Array) -> tuple[Bytes, Numbers]:
     """The bytes of a column of blobs end to end, and where each begins and the last one ends."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.rows import TABLES, columns
 from analyzer.store.views import create_views
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 

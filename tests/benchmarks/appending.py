@@ -21,6 +21,7 @@ from analyzer.evm import Block, LogBatch, LogFilter
 from analyzer.indexer.history import follow_logs
 from analyzer.indexer.plan import Plan, Silent
 from analyzer.log_columns import LogColumns
+from analyzer.payloads import Payloads, Templates
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store.database import open_for_writing
@@ -51,7 +52,13 @@ class MadeChain:
     def block(self, number: int) -> Block:
         return Block(number, f"0x{number:064x}", f"0x{max(0, number - 1):064x}", number)
 
-    def logs(self, _: Sequence[LogFilter], from_block: int, to_block: int) -> Iterator[LogBatch]:
+    def logs(
+        self,
+        _filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        _templates: Templates | None = None,
+    ) -> Iterator[LogBatch]:
         for first in range(from_block, to_block + 1, RANGE):
             last = min(to_block, first + RANGE - 1)
             yield LogBatch(first, last, _made(first, last), [self.block(first), self.block(last)])
@@ -146,8 +153,7 @@ def _made(first: int, last: int) -> LogColumns:
         address=np.full((count, 20), 0xAB, np.uint8),
         topics=topics,
         topic_count=np.full(count, 3),
-        data=data.reshape(-1),
-        offsets=np.arange(count + 1) * 32 * WORDS,
+        payloads=Payloads.whole(data.reshape(-1), np.arange(count + 1) * 32 * WORDS),
     )
 
 

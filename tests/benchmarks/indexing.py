@@ -15,6 +15,7 @@ from analyzer.evm import Block, Log, LogBatch, LogFilter
 from analyzer.indexer.history import follow_logs
 from analyzer.indexer.plan import Plan, Silent
 from analyzer.indexer.run import index
+from analyzer.payloads import Templates
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.resources import resource
@@ -35,6 +36,7 @@ class Repeated:
 
     recorded: RecordedChain
     rounds: int
+    requests = 0
 
     @property
     def head(self) -> Block:
@@ -42,7 +44,11 @@ class Repeated:
         return replace(last, number=last.number * self.rounds)
 
     def logs(
-        self, filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        _templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         span = self.recorded.block("latest").number
         batches = list(self.recorded.logs(filters, from_block, span))

@@ -1,5 +1,7 @@
 """A recorded chain, and nodes on the loopback that play it."""
 
+import gzip
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -7,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.chain import Settings, open_chain
+from analyzer.chain import Settings, open_chain, wire
 from analyzer.chain.node import NodeChain
 from analyzer.chain.recording import RecordedChain
+from analyzer.event_columns import decode, shortened
 from analyzer.evm import Call, LogFilter
+from analyzer.log_columns import LogColumns
+from analyzer.payloads import Templates
+from analyzer.protocols.gmx_v2.event_data import known_events
+from analyzer.protocols.gmx_v2.replay import HANDLERS
 from tests.chain.server import Manners, RecordingServer
 
 RECORDING = Path(__file__).parents[2] / "fixtures" / "demo" / "gmx_v1.json.gz"
+NESTED = RECORDING.with_name("gmx_v2.json.gz")
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 VAULT_A = "0xcf23ce2ffa1ddd9cc2b445ae6778c4dbd605a1a0"
 
@@ -43,6 +51,27 @@ def head(recorded):
 def calls(recorded) -> list[Call]:
     """All recorded calls."""
     return [Call(to, data, sender) for _, to, data, sender in recorded._answers]
+
+
+@pytest.fixture(scope="session")
+def nested() -> list[dict]:
+    """Logs as a node writes them, of which most of the data is the same."""
+    with gzip.open(NESTED, "rt") as file:
+        return json.load(file)["logs"]
+
+
+@pytest.fixture(scope="session")
+def learned(nested) -> Templates:
+    """The templates that their data has."""
+    return learned_of(nested)
+
+
+def learned_of(logs: list[dict]) -> Templates:
+    """The templates by which these logs are held once they are decoded."""
+    decoded = decode(known_events(list(HANDLERS)), LogColumns.of(wire.logs(logs)))
+    templates = Templates()
+    templates.learn(shortened(decoded).payloads.templates)
+    return templates
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ class Small:
     def block(self, _which):
         return self.head
 
-    def logs(self, _filters, from_block, to_block):
+    def logs(self, _filters, from_block, to_block, _templates=None):
         yield LogBatch(from_block, to_block, [self.log], [self.head])
 
     def answer(self, requests, _block):

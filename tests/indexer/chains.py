@@ -9,6 +9,7 @@ from eth_abi import encode
 from analyzer.abi import load_abi
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Block, Log, LogBatch, LogFilter
+from analyzer.payloads import Templates
 from analyzer.protocol import Deployment
 from analyzer.protocols.gmx_v1.contracts import Identity
 
@@ -83,7 +84,11 @@ class Chain:
         ]
 
     def logs(
-        self, _filters: Sequence[LogFilter], from_block: int, to_block: int
+        self,
+        _filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        _templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         for first in range(from_block, to_block + 1, self.step):
             last = min(first + self.step - 1, to_block)

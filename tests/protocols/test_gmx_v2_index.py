@@ -5,7 +5,19 @@ import json
 import duckdb
 import pytest
 
-from tests.protocols.gmx_v2_run import RECORDINGS, document
+from analyzer.chain import Settings, open_chain
+from analyzer.chain.recording import RecordedChain
+from analyzer.indexer.history import follow_logs
+from analyzer.indexer.parting import Logs
+from analyzer.indexer.plan import Plan, Silent
+from analyzer.payloads import NO_KEY
+from analyzer.protocols.gmx_v2 import PROTOCOL
+from analyzer.store import checkpoints
+from analyzer.store.database import open_for_writing
+from analyzer.store.digest import digest
+from tests.chain.manners import Manners
+from tests.chain.server import RecordingServer
+from tests.protocols.gmx_v2_run import RECORDINGS, document, run_of
 
 SNAPSHOT = ("positions", "margin_accounts", "margin_legs", "markets", "tokens")
 OPEN = {"2b": 70, "2c": 78}
@@ -96,3 +108,55 @@ def test_explain_shows_a_positions_arithmetic(perpscope, tmp_path):
     ran = perpscope("explain", key, "--db", database)
     assert ran.code == 0
     assert "remainingCollateralUsd" in ran.out
+
+
+def followed(chain, run, path):
+    """A chain's logs and events as rows: what does not depend on the ranges they were read in.
+
+    Every finished range must have the digest of what is stored of it.
+    """
+    plan = Plan(deployments=[run.deployment])
+    with open_for_writing(path) as connection:
+        follow_logs(chain, connection, run.deployment, plan, "logs", run.block, Silent())
+        filters = PROTOCOL.log_filters(run.deployment)
+        ((stream, first, last),) = checkpoints.streams(connection, run.deployment, filters)
+        logs = Logs(connection, stream)
+        for one in checkpoints.finished(connection, stream):
+            stored = logs.of(one.from_block, one.to_block)
+            assert (len(stored), digest(stored)) == (one.logs, one.digest)
+        assert {row.tobytes() for row in logs.of(first, last).payloads.keys} - {NO_KEY}
+        agreed = logs.digest(first, last)
+    tables = ("raw_logs", "raw_templates", "event_gmx_v2_position_increase", "position_events")
+    rows = {table: rows_of(path, table) for table in tables}
+    assert all(rows.values())
+    return agreed, rows
+
+
+@pytest.mark.parametrize("window", [10, 50, 5_000])
+@both_recordings
+def test_a_node_gives_the_rows_of_the_file_whatever_its_ranges(tmp_path, name, window):
+    """What comes after the first range is held by the templates of what came before."""
+    run = run_of(name)
+    expected = followed(run.chain, run, tmp_path / "file.duckdb")
+    manners = Manners(max_range=window, range_wording="infura", block_timestamps=False)
+    settings = Settings(timeout=5.0, sleep=lambda _: None)
+    with RecordingServer(RECORDINGS[name], manners) as server:
+        chain = open_chain([server.url], settings=settings)
+        found = followed(chain, run, tmp_path / "node.duckdb")
+        chain.close()
+    assert found == expected
+
+
+def test_a_chain_is_given_the_templates_of_what_was_decoded(tmp_path):
+    given = []
+
+    class Asked(RecordedChain):
+        def logs(self, *asked):
+            given.append(asked[3])
+            return super().logs(*asked)
+
+    run = run_of("2b")
+    _, rows = followed(Asked(RECORDINGS["2b"]), run, tmp_path / "x.duckdb")
+    (templates,) = given
+    learned = {one.key for alike in templates.by_length.values() for one in alike}
+    assert learned == {key for key, *_ in rows["raw_templates"]}

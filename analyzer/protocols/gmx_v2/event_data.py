@@ -16,7 +16,8 @@ from eth_hash.auto import keccak
 from analyzer.abi import Event, load_abi
 from analyzer.event_columns import Known, Values
 from analyzer.evm import Log
-from analyzer.layout import TOPICS, WORD, Field, Layout, layout
+from analyzer.layout import TOPICS, Field, Layout, layout
+from analyzer.payloads import WORD
 from analyzer.protocols.gmx_v2.datastore import NAME
 from analyzer.reads import MalformedError
 

@@ -1,0 +1,28 @@
+"""Bytes and whole numbers as NumPy arrays, and pieces of bytes that lie end to end."""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+TURN: Final = Lock()
+"""Held by who works through columns: NumPy lets other threads in at each of its many steps, and two
+that take turns at every one take far longer than one after the other."""
+
+
+def offsets_of(lengths: Sequence[int] | Numbers) -> Numbers:
+    """Where pieces of these lengths begin that lie end to end, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def windows(data: Bytes, width: int) -> Bytes:
+    """The ``width`` bytes that begin at each place, without a copy; writing to it writes there."""
+    return np.ndarray((max(0, len(data) - width + 1), width), np.uint8, data, strides=(1, 1))
