@@ -12,8 +12,8 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 TURN: Final = Lock()
-"""Held by who works through columns: NumPy lets other threads in at each of its many steps, and two
-that take turns at every one take far longer than one after the other."""
+"""Held by who reads an answer in bulk or decodes what was fetched: NumPy lets other threads in at
+each of its many steps, and two that alternate so take far longer than one after the other."""
 
 
 def offsets_of(lengths: Sequence[int] | Numbers) -> Numbers:

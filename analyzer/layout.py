@@ -119,8 +119,9 @@ def layout(
 ) -> Layout:
     """The layout of logs that differ from this one in the values of their fields only.
 
-    ``unread`` are values that may differ likewise, but that nobody asks for. ``ValueError`` where
-    the data or a value is not made of whole words, as contracts encode them.
+    ``unread`` are values that may differ likewise, but that nobody asks for. The padding of all of
+    them must be as eth-abi accepts it. ``ValueError`` where the data or a value is not made of
+    whole words, as contracts encode them.
     """
     if len(data) % WORD or any(field.place % WORD for field in (*fields, *unread)):
         raise ValueError("values that are no whole words")

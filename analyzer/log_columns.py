@@ -132,7 +132,7 @@ class LogColumns(Sequence[Log]):
 
     @property
     def weight(self) -> int:
-        """The same without templates: it goes with the size of the answer that they came in."""
+        """What they would hold without templates: as much as the answer was long, about."""
         return self.nbytes - self.payloads.data.nbytes + int(self.lengths.sum())
 
     def unpacked(self) -> "LogColumns":

@@ -183,7 +183,10 @@ class Payloads:
         )
 
     def shortened(self, rows_of: Iterable[tuple[Template, Numbers]]) -> "Payloads":
-        """The same data, of which these rows are held by these templates, whose they must be."""
+        """The same data, of which these rows are held by these templates.
+
+        What a template holds must be what the rows' data has; no row may be named twice.
+        """
         wanted = [
             (template, rows[self.which[rows] == WHOLE]) for template, rows in rows_of if len(rows)
         ]

@@ -1,10 +1,11 @@
 """eth_getLogs answers in bulk: the digits of all logs are cut out of the text of the answer.
 
 A node writes all logs of an answer alike: the same keys in the same order, so that two logs differ
-in the hexadecimal digits of their values only. The first log of a size is read as JSON, which says
-where its digits are; the others are compared with all its other bytes in one step, and are then the
-same JSON with other digits. Data is compared with the digits of templates that logs before had, so
-that only the words that differ are read. An answer that is written otherwise is read log by log.
+in the hexadecimal digits of their values only. The first log of a layout is read as JSON, which
+says where its digits are; the others are compared with all its other bytes in one step, and are
+then the same JSON with other digits. Data is compared with the digits of templates that logs before
+had, so that only the words that differ are read. An answer that is written otherwise is read log by
+log.
 """
 
 from binascii import hexlify, unhexlify
@@ -35,6 +36,11 @@ CACHED: Final = 1 << 21
 """Bytes of text that are read at a time, to stay in the processor's cache."""
 MOST_NEW: Final = 64
 """Layouts that are learned of one answer: those of a chain are met in a few of them."""
+COMPARED: Final = 1 << 14
+"""How often logs of one answer may be compared with a layout to find theirs, besides once each:
+beyond that it takes less to read the answer log by log."""
+SHORTEST: Final = 256
+"""Bytes that every log takes up at least, with its hashes and keys: 310 of those that are read."""
 
 NIBBLES: Final = np.full(256, 255, np.uint8)
 NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
@@ -79,12 +85,19 @@ def scan(raw: bytes | msgspec.Raw, known: TextLayouts, templates: Templates) -> 
 
 
 def _braces(text: Bytes, first: int, close: int) -> Numbers:
-    """Where braces open. There are few: of eight bytes at a time it is asked whether one does."""
+    """Where braces open. There are few: of eight bytes at a time it is asked whether one does.
+
+    ``ValueError`` where there are too many for logs, as each would take up memory.
+    """
     found: list[Numbers] = []
+    left = 1 + (close - first) // SHORTEST
     for begin in range(first, close, CACHED):
         part = text[begin : min(begin + CACHED, close)]
         hits = np.zeros(-(-len(part) // EIGHT) * EIGHT, np.bool_)
         np.equal(part, BRACE, out=hits[: len(part)])
+        left -= int(np.count_nonzero(hits))
+        if left < 0:
+            raise ValueError("more braces than logs")
         eights = np.flatnonzero(hits.view(np.uint64) != 0)
         which, place = np.nonzero(hits.reshape(-1, EIGHT)[eights])
         found.append(begin + EIGHT * eights[which] + place)
@@ -124,14 +137,22 @@ class _Logs:
 
 
 def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> None:
-    """Read all but the data: logs of one size as that size usually is, the rest as its first."""
-    new, is_rest = 0, False
+    """Read all but the data.
+
+    Logs of one size are read by the layout that this size had first; those that have another are
+    left, and are read in another round by the layout of the first of them.
+    """
+    new, is_rest, left = 0, False, COMPARED + len(logs.numbers)
     while len(logs.numbers):
         alike: dict[int, tuple[TextLayout, list[Numbers]]] = {}
         for rows in _by_value(logs.ends - logs.starts):
             text = logs.text[logs.starts[rows[0]] : logs.ends[rows[0]]]
-            usual = None if is_rest else known.usual(len(text))
-            layout = usual or known.met(text)
+            layout = None if is_rest else known.usual(len(text))
+            if layout is None:
+                left -= 1 + len(known.every)
+                if left < 0:
+                    raise ValueError("too many layouts to compare with")
+                layout = known.met(text)
             if layout is None:
                 new += 1
                 if new > MOST_NEW:

@@ -30,6 +30,11 @@ class _TooLongError(requests.RequestException):
     pass
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests reads the body of a redirect as a whole, though it may not follow it."""
+
+
 class HttpTransport:
     """A node behind http:// or https://.
 
@@ -43,7 +48,7 @@ class HttpTransport:
             connect=min(CONNECT, settings.timeout), total=settings.timeout
         )
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update(HEADERS)
         adapter = TimedAdapter(self._sockets, pool_maxsize=settings.concurrency + 1)
         self._session.mount("http://", adapter)
@@ -81,9 +86,11 @@ class HttpTransport:
 
     @cached_property
     def _way(self) -> dict[str, Any]:
-        """The proxies and certificates that the environment names."""
-        settings = self._session.merge_environment_settings(self._url, {}, True, None, None)
-        return dict(settings)
+        """The proxies and certificates that the environment names, and to read no body unasked."""
+        url = self._prepared.url or self._url
+        return dict(
+            self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
+        )
 
     def close(self) -> None:
         """See ``Transport``; what is under way ends with it."""

@@ -16,10 +16,10 @@ WORDS: Final = {"blockHash": 32, "transactionHash": 32, "address": 20}
 QUANTITIES: Final = ("blockNumber", "transactionIndex", "logIndex", "blockTimestamp")
 MOST_DIGITS: Final = 15
 """Digits of a quantity that surely fits a signed 64-bit integer."""
-MOST_KEPT: Final = 256
-"""Layouts that are kept of one node's answers."""
+MOST_KEPT: Final = 128
+"""Layouts that are kept of one node's answers: who looks for one compares with each of them."""
 MOST_BYTES: Final = 1 << 24
-"""Bytes of them, as a layout is as large as what a log has besides its data."""
+"""Bytes of them: a layout is twice as large as what a log has besides its data."""
 MOST_SIZES: Final = 4_096
 """Sizes of logs for which it is kept which layouts they had."""
 SPACE: Final = b" \t\n\r"
@@ -44,6 +44,11 @@ class TextLayout:
     topics: tuple[Span, ...]
     mask: NDArray[np.uint64]
     fixed: NDArray[np.uint64]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes up."""
+        return self.mask.nbytes + self.fixed.nbytes
 
     def envelopes(self, text: Bytes, starts: Numbers, ends: Numbers) -> Bytes:
         """A row of bytes for each of the logs that begin and end there, filled up with zeros."""
@@ -83,10 +88,15 @@ class TextLayouts:
         return None
 
     def learn(self, text: Bytes) -> TextLayout:
-        """The layout of a log's text, kept for those that come; raises ``ValueError``."""
+        """The layout of a log's text, kept for those that come unless it is vast.
+
+        Raises ``ValueError``.
+        """
         layout = learn(text.tobytes())
-        size = sum(one.mask.nbytes for one in self.every)
-        if len(self.every) >= MOST_KEPT or size + layout.mask.nbytes > MOST_BYTES:
+        if layout.nbytes > MOST_BYTES:
+            return layout
+        size = sum(one.nbytes for one in self.every)
+        if len(self.every) >= MOST_KEPT or size + layout.nbytes > MOST_BYTES:
             self.every.clear()
             self.by_size.clear()
         self.every.append(layout)

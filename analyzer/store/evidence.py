@@ -29,6 +29,8 @@ where chain_id = $chain_id and filter = $filter and (
     or octet_length(coalesce(topic1, block_hash)) <> 32
     or octet_length(coalesce(topic2, block_hash)) <> 32
     or octet_length(coalesce(topic3, block_hash)) <> 32
+    or topic0 is null and topic1 is not null or topic1 is null and topic2 is not null
+    or topic2 is null and topic3 is not null
 )
 """
 

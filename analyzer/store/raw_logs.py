@@ -22,6 +22,10 @@ from analyzer.store.checkpoints import MINE, STREAM_TABLES, Checkpoint, Stream
 from analyzer.store.digest import Digest
 from analyzer.store.writing import insert
 
+NEVER_NULL: Final = (
+    "block_number", "tx_index", "log_index", "block_time", "block_hash", "tx_hash", "address",
+    "data",
+)  # fmt: skip
 REPLAY_BATCH: Final = 10_000
 READ_AT_ONCE: Final = 50_000
 """Logs that are held when stored ones are read, about."""
@@ -129,7 +133,11 @@ def _cut(batch: LogBatch) -> Iterator[LogBatch]:
 def stored_logs(
     connection: DuckDBPyConnection, stream: Stream, from_block: int, to_block: int
 ) -> LogColumns:
-    """The stored logs of a range of blocks, in chain order."""
+    """The stored logs of a range of blocks, in chain order.
+
+    ``AnalyzerError`` where rows are no logs. A template that a row no longer names goes unnoticed
+    here: the range's digest tells.
+    """
     selected = connection.sql(
         "select block_number, tx_index, log_index, block_time, block_hash, tx_hash, address,"
         " topic0, topic1, topic2, topic3, template, data from raw_logs"
@@ -138,11 +146,15 @@ def stored_logs(
         params=[stream.chain_id, stream.filter, from_block, to_block],
     )
     columns = selected.to_arrow_table().combine_chunks()
+    if any(columns[name].null_count for name in NEVER_NULL):
+        raise _damaged("values are missing")
     topics = np.zeros((len(columns), MAX_TOPICS, 32), np.uint8)
     counts = np.zeros(len(columns), np.int64)
     for position in range(MAX_TOPICS):
         column = columns[f"topic{position}"].combine_chunks()
         present = column.is_valid().to_numpy(zero_copy_only=False)
+        if (counts[present] < position).any():
+            raise _damaged("topics are missing")
         topics[present, position] = _matrix(column.drop_null(), 32)
         counts += present
     payloads = _held(connection, Payloads.whole(*_pieces(columns["data"])), columns["template"])
@@ -167,12 +179,16 @@ def _held(connection: DuckDBPyConnection, stored: Payloads, keys: pa.ChunkedArra
     which, sizes = stored.which, stored.lengths
     for number, (key, rows) in enumerate(rows_of.items()):
         if key not in intact or (sizes[rows] != intact[key].width).any():
-            raise AnalyzerError(
-                "stored logs are damaged, as their template is not theirs: run `perpscope doctor "
-                "--completeness`, which names the blocks"
-            )
+            raise _damaged("their template is not theirs")
         which[rows] = number
     return replace(stored, templates=tuple(intact[key] for key in rows_of))
+
+
+def _damaged(how: str) -> AnalyzerError:
+    return AnalyzerError(
+        f"stored logs are damaged, as {how}: run `perpscope doctor --completeness`, which names "
+        "the blocks"
+    )
 
 
 def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> None:
@@ -183,7 +199,10 @@ def _delete_logs(connection: DuckDBPyConnection, stream: Stream, after: int) -> 
 
 
 def _matrix(column: pa.Array, width: int) -> Bytes:
-    data, _ = _pieces(column)
+    """Rows of so many bytes."""
+    data, offsets = _pieces(column)
+    if (np.diff(offsets) != width).any():
+        raise _damaged("hashes are too short or too long")
     return data.reshape(len(column), width)
 
 

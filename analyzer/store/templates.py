@@ -1,11 +1,12 @@
 """Templates in the database: each is stored once, logs name it by its key."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from analyzer.payloads import Template
+from analyzer.payloads import WORD, Template
 
 
 def store(connection: DuckDBPyConnection, templates: Iterable[Template]) -> None:
@@ -35,5 +36,12 @@ def stored(
     found = {
         key: Template(np.frombuffer(data, np.uint8), np.array(words, np.int64))
         for key, data, words in rows
+        if _makes_sense(data, words)
     }
     return {key: template for key, template in found.items() if template.key == key}
+
+
+def _makes_sense(data: bytes, words: list[int]) -> bool:
+    """Whether there are such words, each once and in their order."""
+    ascending = all(one < other for one, other in pairwise([-1, *words]))
+    return ascending and len(words) > 0 and words[-1] < len(data) // WORD and not len(data) % WORD

@@ -495,3 +495,32 @@ def test_damaged_answers_are_refused_as_without_templates(nested, learned):
     assert all(300 < refused[where] < 1_200 for where in (0, 1))
     assert held[0, True] > 300
     assert held[1, False] > 300
+
+
+def test_more_braces_than_logs_are_refused_before_they_take_up_memory(recorded):
+    for raw in (b"[" + b"{" * 100_000 + b"]", b"[" + written(recorded[0]) + b"," + b"{" * 100_000):
+        with pytest.raises(ValueError, match="more braces than logs"):
+            scan(raw + b"]", TextLayouts(), Templates())
+        assert outcome(log_columns, raw + b"]") == "JSON that is damaged"
+
+
+def test_layouts_are_not_looked_for_longer_than_reading_would_take(recorded):
+    """Logs of all layouts that are known in sizes that are new: each would be compared with all."""
+    known, base = TextLayouts(), {**recorded[0], "data": "0x"}
+    names = [f"{number:03d}" for number in range(MOST_KEPT)]
+    for start in range(0, MOST_KEPT, MOST_NEW):
+        part = [written(base | {"note": name}) for name in names[start : start + MOST_NEW]]
+        scan(b"[" + b",".join(part) + b"]", known, Templates())
+    sized = [base | {"data": "0x" + "00" * size} for size in range(1, 257)]
+    logs = [one | {"note": name} for one in sized for name in names]
+    raw = b"[" + b",".join(map(written, logs)) + b"]"
+    with pytest.raises(ValueError, match="too many layouts to compare with"):
+        scan(raw, known, Templates())
+    assert list(log_columns(raw, known)) == wire.logs(logs)
+
+
+def test_a_layout_that_is_vast_is_used_and_not_kept(recorded):
+    known = TextLayouts()
+    logs = [recorded[0] | {"note": "x" * (MOST_BYTES // 2)}]
+    assert list(log_columns(b"[" + written(logs[0]) + b"]", known)) == wire.logs(logs)
+    assert (known.every, known.by_size) == ([], {})

@@ -174,6 +174,17 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_not_taken(server):
     assert lost.value.kind is Kind.TOO_MANY_RESULTS
 
 
+def test_the_body_of_a_redirect_is_bounded_too(server):
+    bomb = gzip.compress(bytes(50_000_000))
+    raw = whole(bomb, b"Content-Encoding: gzip\r\nLocation: /elsewhere")
+    with pytest.raises(LostError) as lost:
+        exchange(
+            server(lambda s: s.send(raw.replace(b"200 OK", b"307 Temporary Redirect", 1))),
+            Settings(max_response_bytes=1_000_000),
+        )
+    assert lost.value.kind is Kind.TOO_MANY_RESULTS
+
+
 def test_a_body_that_breaks_off_is_a_lost_connection(server):
     def break_off(script: Script) -> None:
         script.send(whole(ANSWER)[:-10])

@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from analyzer.chain import wire
@@ -11,10 +12,10 @@ from analyzer.errors import AnalyzerError
 from analyzer.event_columns import decode, shortened
 from analyzer.indexer.parting import Logs, difference, first_parting
 from analyzer.log_columns import LogColumns
-from analyzer.payloads import WHOLE, WORD
+from analyzer.payloads import WHOLE, WORD, Template
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.store import checkpoints, evidence, raw_logs
+from analyzer.store import checkpoints, evidence, raw_logs, templates
 from analyzer.store.checkpoints import Checkpoint, Stream
 from analyzer.store.database import open_for_writing
 from analyzer.store.digest import Digest, digest
@@ -201,6 +202,7 @@ def test_databases_part_where_a_byte_does_however_they_hold_it(
         "update raw_templates set words = [0, 1000000]",
         "update raw_templates set words = [0, null]",
         "update raw_templates set words = null",
+        "update raw_templates set words = []",
         "update raw_logs set data = data || '\\x00'::blob where template is not null",
         "update raw_logs set template = md5('another')::blob where template is not null",
     ],
@@ -213,3 +215,46 @@ def test_logs_that_are_not_their_templates_are_no_logs(connection, recorded, hel
     assert evidence.misshapen(connection, STREAM) == (recorded.block_number.min(), templated)
     with pytest.raises(AnalyzerError, match="stored logs are damaged"):
         read(connection)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "block_hash = null",
+        "tx_hash = unhex('11')",
+        "address = block_hash",
+        "topic0 = null",
+        "topic1 = unhex('1111')",
+        "tx_index = null",
+        "log_index = null",
+        "block_time = null",
+        "data = null",
+    ],
+)
+def test_rows_with_values_missing_or_of_another_size_are_no_logs(connection, recorded, damage):
+    store(connection, recorded[:50])
+    block = int(recorded.block_number[20])
+    connection.execute(f"update raw_logs set {damage} where block_number = ?", [block])
+    rows = int((recorded[:50].block_number == block).sum())
+    assert evidence.misshapen(connection, STREAM) == (block, rows)
+    with pytest.raises(AnalyzerError, match="stored logs are damaged"):
+        read(connection)
+
+
+def test_hashes_of_other_sizes_that_make_up_for_each_other_are_no_hashes(connection, recorded):
+    store(connection, recorded[:50])
+    for block, size in ((recorded.block_number[0], 64), (recorded.block_number[49], 0)):
+        connection.execute(
+            "update raw_logs set tx_hash = ?::blob where block_number = ?",
+            [bytes(size), int(block)],
+        )
+    with pytest.raises(AnalyzerError, match="stored logs are damaged"):
+        read(connection)
+
+
+@pytest.mark.parametrize("words", [[], [5], [-1], [1, 0], [0, 0]], ids=repr)
+@pytest.mark.parametrize("size", [2 * WORD, 2 * WORD + 1])
+def test_a_template_that_makes_no_sense_is_none_even_under_its_own_key(connection, words, size):
+    crafted = Template(np.zeros(size, np.uint8), np.array(words, np.int64))
+    templates.store(connection, [crafted])
+    assert templates.stored(connection) == {}
