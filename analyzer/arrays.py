@@ -1,6 +1,6 @@
 """Bytes and whole numbers as NumPy arrays, and pieces of bytes that lie end to end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Final
 
@@ -26,3 +26,16 @@ def offsets_of(lengths: Sequence[int] | Numbers) -> Numbers:
 def windows(data: Bytes, width: int) -> Bytes:
     """The ``width`` bytes that begin at each place, without a copy; writing to it writes there."""
     return np.ndarray((max(0, len(data) - width + 1), width), np.uint8, data, strides=(1, 1))
+
+
+def parts(rows: Numbers, size: int, at_once: int) -> Iterator[Numbers]:
+    """The rows, each of so many bytes, as many at a time as take up ``at_once`` bytes."""
+    step = max(1, at_once // max(1, size))
+    return (rows[begin : begin + step] for begin in range(0, len(rows), step))
+
+
+def by_value(values: Numbers) -> Iterator[Numbers]:
+    """The places of equal values, in their order."""
+    order = np.argsort(values, kind="stable")
+    cuts = np.flatnonzero(np.diff(values[order])) + 1
+    return iter(np.split(order, cuts) if len(order) else [])

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from analyzer.abi import Event
-from analyzer.arrays import Bytes, Numbers
+from analyzer.arrays import Bytes, Numbers, by_value
 from analyzer.evm import Log
 from analyzer.layout import Field, Layout, layout_of, size_of
 from analyzer.log_columns import LogColumns
@@ -128,10 +128,8 @@ def _shapes(logs: LogColumns, lengths: Numbers, rows: Numbers) -> Iterator[Numbe
     if len(rows) == 0:
         return
     counts = logs.topic_count[rows]
-    shapes = lengths[rows] * (counts.max() + 1) + counts
-    order = np.argsort(shapes, kind="stable")
-    cuts = np.flatnonzero(np.diff(shapes[order])) + 1
-    yield from np.split(rows[order], cuts)
+    for same in by_value(lengths[rows] * (counts.max() + 1) + counts):
+        yield rows[same]
 
 
 def _decode_shape(decoded: DecodedLogs, known: Known, length: int, rows: Numbers) -> None:

@@ -5,14 +5,14 @@ in all logs of one layout. These bytes are held once, as a template; of a log on
 held in which it may differ. Nothing is lost: template and words are the data, byte for byte.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 import numpy as np
 
-from analyzer.arrays import Bytes, Mask, Numbers, offsets_of, windows
+from analyzer.arrays import Bytes, Mask, Numbers, offsets_of, parts, windows
 
 WORD: Final = 32
 CACHED: Final = 1 << 20
@@ -151,7 +151,7 @@ class Payloads:
         made = np.empty(offsets[-1], np.uint8)
         for length in np.unique(lengths[lengths > 0]).tolist():
             target = windows(made, length)
-            for rows in _parts(np.flatnonzero(lengths == length), length):
+            for rows in parts(np.flatnonzero(lengths == length), length, CACHED):
                 target[offsets[rows]] = self.texts(rows, length)
         return made, offsets
 
@@ -204,7 +204,7 @@ class Payloads:
         data = np.empty(offsets[-1], np.uint8)
         for template, rows in wanted:
             target = windows(data, template.width)
-            for part in _parts(rows, len(template.data)):
+            for part in parts(rows, len(template.data), CACHED):
                 words = self.pieces(part, len(template.data)).reshape(len(part), -1, WORD)
                 target[offsets[part]] = words[:, template.words].reshape(len(part), -1)
         for size in np.unique(sizes[untouched & (sizes > 0)]).tolist():
@@ -217,9 +217,3 @@ class Payloads:
         words = np.tile(template.data.reshape(1, -1, WORD), (len(rows), 1, 1))
         words[:, template.words] = self.pieces(rows, template.width).reshape(len(rows), -1, WORD)
         return words.reshape(len(rows), -1)
-
-
-def _parts(rows: Numbers, length: int) -> Iterator[Numbers]:
-    """The rows, as many at a time as fit into the processor's cache."""
-    step = max(1, CACHED // length)
-    return (rows[begin : begin + step] for begin in range(0, len(rows), step))

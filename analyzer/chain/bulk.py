@@ -9,7 +9,6 @@ log.
 """
 
 from binascii import hexlify, unhexlify
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.arrays import TURN, Bytes, Mask, Numbers, offsets_of, windows
+from analyzer.arrays import TURN, Bytes, Mask, Numbers, by_value, offsets_of, parts, windows
 from analyzer.chain import wire
 from analyzer.chain.text_layout import QUANTITIES, SPACE, WORDS, TextLayout, TextLayouts
 from analyzer.log_columns import MAX_TOPICS, NO_TIME, LogColumns
@@ -145,7 +144,7 @@ def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> Non
     new, is_rest, left = 0, False, COMPARED + len(logs.numbers)
     while len(logs.numbers):
         alike: dict[int, tuple[TextLayout, list[Numbers]]] = {}
-        for rows in _by_value(logs.ends - logs.starts):
+        for rows in by_value(logs.ends - logs.starts):
             text = logs.text[logs.starts[rows[0]] : logs.ends[rows[0]]]
             layout = None if is_rest else known.usual(len(text))
             if layout is None:
@@ -161,7 +160,7 @@ def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> Non
             alike.setdefault(id(layout), (layout, []))[1].append(rows)
         other: list[Numbers] = []
         for layout, several in alike.values():
-            for rows in _parts(np.concatenate(several), layout.before + layout.after):
+            for rows in parts(np.concatenate(several), layout.before + layout.after, CACHED):
                 part = logs.of(rows)
                 envelopes = layout.envelopes(part.text, part.starts, part.ends)
                 fits = layout.fits(envelopes)
@@ -175,7 +174,7 @@ def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> Non
 def _read_data(logs: _Logs, columns: "_Columns", templates: Templates) -> None:
     """Read the digits of the data: those of one size together."""
     begins = columns.begins[logs.numbers]
-    for same in _by_value(columns.ends[logs.numbers] - begins):
+    for same in by_value(columns.ends[logs.numbers] - begins):
         size = int(columns.ends[logs.numbers[same[0]]] - begins[same[0]])
         if size % 2:
             raise ValueError("half a byte")
@@ -183,12 +182,12 @@ def _read_data(logs: _Logs, columns: "_Columns", templates: Templates) -> None:
         left = same
         for template in templates.of(size // 2):
             other = [left[:0]]
-            for rows in _parts(left, size):
+            for rows in parts(left, size, CACHED):
                 fits, words = _cut(texts[begins[rows]], template)
                 columns.put_data(logs.numbers[rows[fits]], template, words)
                 other.append(rows[~fits])
             left = np.concatenate(other)
-        for rows in _parts(left, size):
+        for rows in parts(left, size, CACHED):
             columns.put_data(logs.numbers[rows], None, _bytes(texts[begins[rows]]))
 
 
@@ -267,19 +266,6 @@ class _Columns:
         for places, _, pieces in self._data:
             windows(data, pieces.shape[1])[offsets[places]] = pieces
         return Payloads(data, offsets, which, tuple(one for one in numbers if one is not None))
-
-
-def _by_value(values: Numbers) -> Iterator[Numbers]:
-    """The places of equal values, in their order."""
-    order = np.argsort(values, kind="stable")
-    cuts = np.flatnonzero(np.diff(values[order])) + 1
-    return iter(np.split(order, cuts) if len(order) else [])
-
-
-def _parts(rows: Numbers, size: int) -> Iterator[Numbers]:
-    """Rows of so many bytes, as many at a time as fit into the processor's cache."""
-    step = max(1, CACHED // max(1, size))
-    return (rows[begin : begin + step] for begin in range(0, len(rows), step))
 
 
 def _bytes(digits: Bytes) -> Bytes:
