@@ -74,12 +74,13 @@ class Layout:
         """
         fits = np.empty(len(rows), np.bool_)
         words = np.empty((len(self.fields), len(rows), WORD), np.uint8)
-        held = logs.payloads.held_by(self.template)[rows] if self.template else None
+        is_short = np.zeros(len(rows), np.bool_)
+        if self.template:
+            is_short = logs.payloads.held_by(self.template)[rows]
         step = max(1, CACHED // (TOPICS + self.data_length))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            is_short = held[part] if held is not None else np.zeros(len(rows[part]), np.bool_)
-            self._read(logs, rows[part], is_short, fits[part], words[:, part])
+            self._read(logs, rows[part], is_short[part], fits[part], words[:, part])
         for number, field in enumerate(self.fields):
             if field.kind.startswith("int") and field.kind != "int256":
                 fits &= _is_sign_extended(words[number], size_of(field.kind))

@@ -141,7 +141,7 @@ class LogColumns(Sequence[Log]):
 
     def take(self, rows: Numbers | Mask) -> "LogColumns":
         """The logs at these places, or those for which it is true."""
-        places = np.arange(len(self))[rows]
+        places: Numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         taken: dict[str, Any] = {name: getattr(self, name)[places] for name in _COLUMNS}
         return LogColumns(**taken, payloads=self.payloads.take(places))
 

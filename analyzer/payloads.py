@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from analyzer.arrays import Bytes, Mask, Numbers, offsets_of, parts, windows
+from analyzer.arrays import Bytes, Mask, Numbers, by_value, offsets_of, parts, windows
 
 WORD: Final = 32
 CACHED: Final = 1 << 20
@@ -149,9 +149,10 @@ class Payloads:
         lengths = self.lengths
         offsets = offsets_of(lengths)
         made = np.empty(offsets[-1], np.uint8)
-        for length in np.unique(lengths[lengths > 0]).tolist():
+        for alike in by_value(lengths):
+            length = int(lengths[alike[0]])
             target = windows(made, length)
-            for rows in parts(np.flatnonzero(lengths == length), length, CACHED):
+            for rows in parts(alike, length, CACHED):
                 target[offsets[rows]] = self.texts(rows, length)
         return made, offsets
 
@@ -167,17 +168,17 @@ class Payloads:
         return Payloads(data, offsets, self.which[rows], self.templates)
 
     @staticmethod
-    def join(parts: "Sequence[Payloads]") -> "Payloads":
-        """The data of all logs of the parts, one part after the other."""
-        templates = {one.key: one for part in parts for one in part.templates}
+    def join(several: "Sequence[Payloads]") -> "Payloads":
+        """The data of all their logs, one after the other."""
+        templates = {one.key: one for part in several for one in part.templates}
         numbers = {key: number for number, key in enumerate(templates)}
         which = [
             np.array([*(numbers[one.key] for one in part.templates), WHOLE])[part.which]
-            for part in parts
+            for part in several
         ]
         return Payloads(
-            data=np.concatenate([part.data for part in parts]),
-            offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
+            data=np.concatenate([part.data for part in several]),
+            offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in several])),
             which=np.concatenate(which),
             templates=tuple(templates.values()),
         )
@@ -207,8 +208,9 @@ class Payloads:
             for part in parts(rows, len(template.data), CACHED):
                 words = self.pieces(part, len(template.data)).reshape(len(part), -1, WORD)
                 target[offsets[part]] = words[:, template.words].reshape(len(part), -1)
-        for size in np.unique(sizes[untouched & (sizes > 0)]).tolist():
-            rows = np.flatnonzero(untouched & (sizes == size))
+        left = np.flatnonzero(untouched)
+        for alike in by_value(sizes[left]):
+            rows, size = left[alike], int(sizes[left[alike[0]]])
             windows(data, size)[offsets[rows]] = self.pieces(rows, size)
         return Payloads(data, offsets, which, tuple(templates.values()))
 

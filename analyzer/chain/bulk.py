@@ -143,7 +143,7 @@ def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> Non
     """
     new, is_rest, left = 0, False, COMPARED + len(logs.numbers)
     while len(logs.numbers):
-        alike: dict[int, tuple[TextLayout, list[Numbers]]] = {}
+        alike: dict[TextLayout, list[Numbers]] = {}
         for rows in by_value(logs.ends - logs.starts):
             text = logs.text[logs.starts[rows[0]] : logs.ends[rows[0]]]
             layout = None if is_rest else known.usual(len(text))
@@ -157,18 +157,25 @@ def _read_envelopes(logs: _Logs, columns: "_Columns", known: TextLayouts) -> Non
                 if new > MOST_NEW:
                     raise ValueError("too many layouts")
                 layout = known.learn(text)
-            alike.setdefault(id(layout), (layout, []))[1].append(rows)
-        other: list[Numbers] = []
-        for layout, several in alike.values():
-            for rows in parts(np.concatenate(several), layout.before + layout.after, CACHED):
-                part = logs.of(rows)
-                envelopes = layout.envelopes(part.text, part.starts, part.ends)
-                fits = layout.fits(envelopes)
-                if not fits.all():
-                    other.append(rows[~fits])
-                    part, envelopes = part.of(fits), envelopes[fits]
-                columns.put(part, layout, envelopes)
-        logs, is_rest = logs.of(np.concatenate(other) if other else np.empty(0, np.int64)), True
+            alike.setdefault(layout, []).append(rows)
+        other = [
+            _read_alike(logs, np.concatenate(rows), one, columns) for one, rows in alike.items()
+        ]
+        logs, is_rest = logs.of(np.concatenate(other)), True
+
+
+def _read_alike(logs: _Logs, rows: Numbers, layout: TextLayout, columns: "_Columns") -> Numbers:
+    """Read the envelopes of rows that may have a layout; the rows that do not."""
+    other = [rows[:0]]
+    for some in parts(rows, layout.before + layout.after, CACHED):
+        part = logs.of(some)
+        envelopes = layout.envelopes(part.text, part.starts, part.ends)
+        fits = layout.fits(envelopes)
+        if not fits.all():
+            other.append(some[~fits])
+            part, envelopes = part.of(fits), envelopes[fits]
+        columns.put(part, layout, envelopes)
+    return np.concatenate(other)
 
 
 def _read_data(logs: _Logs, columns: "_Columns", templates: Templates) -> None:

@@ -125,7 +125,7 @@ class LogReader:
             attempt += 1
 
     def _batch(self, wanted: "_Wanted", first: int, last: int) -> tuple[LogBatch, int]:
-        """The checked logs of a range, and how many bytes they hold in memory."""
+        """The checked logs of a range, and their weight in bytes."""
         answers = [
             one
             for filter_ in wanted.filters
