@@ -29,8 +29,7 @@ from analyzer.store.database import transaction
 from analyzer.store.digest import Digest
 
 FULL: Final = 360_000
-"""Logs of one transaction at most. DuckDB writes groups of 122,880 rows; the fewer are begun and
-not filled, the fewer are written twice."""
+"""Logs of one transaction at most: the last group of rows of each is written anew by the next."""
 ENOUGH: Final = 3 << 26
 """Bytes of logs beyond which a transaction does not grow."""
 AT_ONCE: Final = 1 << 23

@@ -20,18 +20,20 @@ DISK_ERRORS: Final = (
     duckdb.OutOfMemoryException,
 )  # fmt: skip
 WRITING: Final[Config] = {
-    "storage_compatibility_version": STORAGE_VERSION,
     "checkpoint_threshold": "128MB",
     "memory_limit": "256MB",
     "threads": 1,
 }
 """Settings of a writer: a longer log between checkpoints, memory that history cannot fill, and no
 threads: two would each begin row groups of an insertion that neither fills."""
+ROWS_TOGETHER: Final = 1 << 15
+"""Rows of a group that DuckDB compresses and writes together: a quarter of its own choice, as it
+keeps those of an insertion in memory, uncompressed, until a group is full or all is committed."""
 CORRUPT: Final = "Corrupt database file"
 """What DuckDB says, in an error of no class of its own, of bytes that are not as it wrote them."""
 INTERRUPTED: Final = "Query interrupted"
 """What it says, likewise, of a query that Ctrl-C has stopped."""
-LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open")
+LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open", "already attached")
 
 
 @contextmanager
@@ -113,12 +115,25 @@ def first(
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     try:
-        connection = duckdb.connect(
-            str(path), read_only=read_only, config={} if read_only else WRITING
-        )
+        connection = duckdb.connect(str(path), read_only=True) if read_only else _writer(path)
     except duckdb.Error as error:
         raise _open_error(path, error) from error
     connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def _writer(path: Path) -> DuckDBPyConnection:
+    """A connection with the file attached: only so can the size of row groups be chosen."""
+    connection = duckdb.connect(config=WRITING | {"temp_directory": f"{path}.tmp"})
+    name, options = str(path).replace("'", "''"), f"row_group_size {ROWS_TOGETHER}"
+    if not path.exists() or not path.stat().st_size:
+        options += f", storage_version '{STORAGE_VERSION}'"
+    try:
+        connection.execute(f"attach '{name}' as perpscope ({options})")
+        connection.execute("use perpscope")
+    except duckdb.Error:
+        connection.close()
+        raise
     return connection
 
 

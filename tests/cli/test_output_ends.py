@@ -82,7 +82,7 @@ def test_a_database_that_can_only_be_read_still_tells_its_findings(perpscope, mo
     perpscope("index", "--rpc-url", RECORDED)
     connect = duckdb.connect
 
-    def only_for_reading(path, *, read_only=False, **settings):
+    def only_for_reading(path=":memory:", *, read_only=False, **settings):
         if not read_only:
             raise duckdb.IOException(f'Cannot open file "{path}": Permission denied')
         return connect(path, read_only=read_only, **settings)

@@ -9,7 +9,13 @@ import pytest
 
 from analyzer.errors import AnalyzerError
 from analyzer.rows import TABLES, At, Balances, DataQuality, columns
-from analyzer.store.database import open_for_reading, open_for_writing, transaction
+from analyzer.store.database import (
+    ROWS_TOGETHER,
+    first,
+    open_for_reading,
+    open_for_writing,
+    transaction,
+)
 from analyzer.store.schema import SCHEMA_VERSION
 from analyzer.store.writing import write
 
@@ -176,3 +182,26 @@ def test_quarantine_rows_are_written_as_they_come(path):
             -1,
             "malformed",
         )
+
+
+def test_rows_are_written_in_small_groups_that_memory_holds(path):
+    many = 3 * ROWS_TOGETHER
+    for _ in range(2):  # a new file, and one that is there
+        with open_for_writing(path) as connection, transaction(connection):
+            connection.execute(f"insert into raw_results select i, '', '' from range({many}) t(i)")
+    with open_for_reading(path) as connection:
+        groups = connection.execute(
+            "select row_group_id, sum(count) from pragma_storage_info('raw_results')"
+            " where column_name = 'result_id' and segment_type = 'INTEGER' group by all"
+        ).fetchall()
+        assert first(connection, "select count(*) from raw_results") == (2 * many,)
+    assert max(rows for _, rows in groups) == ROWS_TOGETHER
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_may_have_any_name(tmp_path):
+    path = tmp_path / 'it\'s "one"; memory.duckdb'
+    with open_for_writing(path):
+        pass
+    with open_for_reading(path) as connection:
+        assert first(connection, "select count(*) from meta") == (1,)
