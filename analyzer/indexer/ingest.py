@@ -30,7 +30,7 @@ from analyzer.store.digest import Digest
 
 FULL: Final = 360_000
 """Logs of one transaction at most: the last group of rows of each is written anew by the next."""
-ENOUGH: Final = 3 << 26
+ENOUGH: Final = 1 << 27
 """Bytes of logs beyond which a transaction does not grow."""
 AT_ONCE: Final = 1 << 23
 """Bytes of raw logs that are handed to DuckDB together, about: each time costs the same again."""
@@ -42,13 +42,16 @@ PATIENCE: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A batch that is ready to be stored, with the hash of its last block."""
+    """A batch that is ready to be stored.
+
+    ``done`` is the checkpoint of its transaction if that ends behind it, as it must if ``is_last``.
+    """
 
     batch: LogBatch
-    to_hash: str | None
-    logs: LogColumns
     raw: raw_logs.Rows
     told: list[event_rows.Told]
+    done: Checkpoint
+    is_last: bool
 
 
 def ingest(
@@ -110,9 +113,10 @@ def _prepared(
     head: Block,
     before: str | None,
 ) -> Iterator[_Prepared]:
-    """Batches, each linked to the one before it and decoded."""
+    """Batches, each linked to the one before it, decoded, and counted for a checkpoint."""
     events = protocols()[deployment.protocol].events(deployment)
     templates = Templates()
+    span = _Span(from_block)
     for batch in chain.logs(filters, from_block, to_block, templates):
         check_link(batch, before, head)
         before = _hash_at_end(batch, head)
@@ -121,7 +125,32 @@ def _prepared(
             logs = shortened(decoded)
             templates.learn(logs.payloads.templates)
             raw, told = raw_logs.prepare(logs), event_rows.prepare(deployment, decoded)
-        yield _Prepared(batch, before, logs, raw, told)
+        span.add(logs)
+        is_last = span.is_full()
+        yield _Prepared(batch, raw, told, span.until(batch.to_block, before), is_last)
+        span = _Span(batch.to_block + 1) if is_last else span
+
+
+@dataclass(slots=True)
+class _Span:
+    """The logs of one transaction so far, which begins at a block and a time."""
+
+    from_block: int
+    logs: int = 0
+    size: int = 0
+    digest: Digest = field(default_factory=Digest)
+    since: float = field(default_factory=monotonic)
+
+    def add(self, logs: LogColumns) -> None:
+        self.logs += len(logs)
+        self.size += logs.nbytes
+        self.digest.add(logs)
+
+    def is_full(self) -> bool:
+        return self.logs >= FULL or self.size >= ENOUGH or monotonic() - self.since >= PATIENCE
+
+    def until(self, to_block: int, to_hash: str | None) -> Checkpoint:
+        return Checkpoint(self.from_block, to_block, to_hash, self.logs, self.digest.hexdigest())
 
 
 def _store_some(
@@ -133,30 +162,23 @@ def _store_some(
     report: Callable[[LogBatch], None],
 ) -> BaseException | None:
     """Store batches with one checkpoint; what ended them, if anything did."""
-    digest, headers, since = Digest(), list[Block](), monotonic()
-    first: int | None = None
-    count, size, end, to_hash = 0, 0, 0, None
-    waiting = _Waiting()
+    headers, waiting = list[Block](), _Waiting()
+    one: _Prepared | None = None
     stopped: BaseException | None = None
-    while count < FULL and size < ENOUGH and monotonic() - since < PATIENCE:
+    while one is None or not one.is_last:
         try:
             one = next(batches)
         except (StopIteration, AnalyzerError, KeyboardInterrupt) as reason:
             stopped = reason
             break
-        digest.add(one.logs)
         headers += one.batch.blocks
-        first = one.batch.from_block if first is None else first
-        count, size = count + len(one.logs), size + one.logs.nbytes
-        end, to_hash = one.batch.to_block, one.to_hash
         report(one.batch)
         waiting.add(one)
         if waiting.size >= AT_ONCE:
             waiting.store(connection, deployment, stream, catalog)
-    if first is not None:
+    if one is not None:
         waiting.store(connection, deployment, stream, catalog)
-        done = Checkpoint(first, end, to_hash, count, digest.hexdigest())
-        checkpoints.finish(connection, stream, done, headers)
+        checkpoints.finish(connection, stream, one.done, headers)
     return stopped
 
 

@@ -26,8 +26,8 @@ WRITING: Final[Config] = {
 }
 """Settings of a writer: a longer log between checkpoints, memory that history cannot fill, and no
 threads: two would each begin row groups of an insertion that neither fills."""
-ROWS_TOGETHER: Final = 1 << 15
-"""Rows of a group that DuckDB compresses and writes together: a quarter of its own choice, as it
+ROWS_TOGETHER: Final = 1 << 14
+"""Rows of a group that DuckDB compresses and writes together: far fewer than it would choose, as it
 keeps those of an insertion in memory, uncompressed, until a group is full or all is committed."""
 CORRUPT: Final = "Corrupt database file"
 """What DuckDB says, in an error of no class of its own, of bytes that are not as it wrote them."""
