@@ -84,11 +84,12 @@ def _stop_at_once() -> None:
 
 def _report_bug(*, is_asked: bool) -> None:
     """A traceback of ours without the values in it: they may hold what a user keeps secret."""
-    kind, _, trace = sys.exc_info()
+    kind, error, trace = sys.exc_info()
     frames = extract_tb(trace)
     name = kind.__name__ if kind else "error"
     if is_asked:
-        sys.stderr.write("".join(format_list(frames)) + f"{name}\n")
+        notes = getattr(error, "__notes__", [])  # those of another process of ours
+        sys.stderr.write("\n".join(["".join(format_list(frames)) + name, *notes, ""]))
         return
     last = frames[-1]
     sys.stderr.write(

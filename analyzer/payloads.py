@@ -5,7 +5,7 @@ in all logs of one layout. These bytes are held once, as a template; of a log on
 held in which it may differ. Nothing is lost: template and words are the data, byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -59,6 +59,9 @@ class Templates:
     """Templates that logs have had, for who reads logs that come: by their data's length."""
 
     by_length: dict[int, tuple[Template, ...]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Template]:
+        return (one for alike in list(self.by_length.values()) for one in alike)
 
     def of(self, length: int) -> tuple[Template, ...]:
         """Those of data of this length, the newest first."""

@@ -119,6 +119,11 @@ class NodeError(AnalyzerError):
     def __init__(self, reason: str, cure: str) -> None:
         super().__init__(f"{reason}: {cure}")
         self.reason = reason
+        self._cure = cure
+
+    def __reduce__(self) -> tuple[type["NodeError"], tuple[str, str]]:
+        """How it is made again in another process."""
+        return NodeError, (self.reason, self._cure)
 
 
 def sentence(failure: RpcFailure, label: str, what: str | None = None) -> NodeError:

@@ -1,9 +1,9 @@
 """Logs of a range of blocks: complete, in order, checked, whatever the provider's limits are."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from analyzer.chain.failure import SHRINKABLE, Kind, RpcFailure
@@ -58,13 +58,21 @@ class LogReader:
         """The chain is at least so high: what lies far below will not be reorganised."""
         self._vouching.saw(head)
 
+    def learnt(self, settings: Settings) -> Settings:
+        """The settings with the sizes that the node has been found to take."""
+        return replace(
+            settings,
+            log_window=self._window.size,
+            max_log_window=self._window.ceiling,
+            batch_size=self._rpc.batch_size,
+        )
+
     def read(
         self,
         filters: Sequence[LogFilter],
         from_block: int,
         to_block: int,
         templates: Templates | None,
-        progress: Callable[[LogBatch], None],
     ) -> Generator[LogBatch]:
         """Consecutive batches that cover the range; several are fetched at a time, few are held."""
         wanted = _Wanted(filters, templates)
@@ -77,7 +85,6 @@ class LogReader:
                 batch = segment.future.result()
                 if batch.to_block < segment.last:
                     segments.appendleft(_Segment(batch.to_block + 1, segment.last))
-                progress(batch)
                 yield batch
         finally:
             for segment in segments:

@@ -1,11 +1,13 @@
 """A node as a chain: what it says, checked, or one sentence about why it does not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from contextlib import closing
+from typing import Final, TypeVar
 
 import msgspec
 
 from analyzer.chain import wire
+from analyzer.chain.apart import LogProcesses, can_read_apart
 from analyzer.chain.dial import connect
 from analyzer.chain.failure import Kind, NodeError, RpcFailure, sentence
 from analyzer.chain.headers import METHOD, header_in, headers
@@ -24,6 +26,11 @@ from analyzer.reads import MalformedError
 
 T = TypeVar("T")
 Report = Callable[[Progress], None]
+LONG: Final = 64
+"""From so many ranges of the first size on, logs are read by a process of its own."""
+BEGINNING: Final = 2
+"""So many ranges are read here first, while the process starts: what the node takes at once, and
+what payloads have in common, is known by then."""
 
 
 class NodeChain:
@@ -32,20 +39,29 @@ class NodeChain:
     is_recorded = False
     deployments = ()
 
-    def __init__(self, transport: Transport, label: str, hider: Hider, settings: Settings,
-                 progress: Report | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        transport: Transport,
+        label: str,
+        hider: Hider,
+        settings: Settings,
+        progress: Report | None = None,
+        url: str | None = None,
+    ) -> None:
         self.label = label
         self._report = progress or (lambda _: None)
+        self._settings = settings
         self._rpc = Rpc(transport, hider, settings, self._note)
         self._pool = DaemonPool(settings.concurrency)
         self._logs = LogReader(self._rpc, settings, self._pool)
         self._state = StateReader(self._rpc, label, settings, self._pool)
+        self._apart = None if url is None else LogProcesses(url, label, self._say)
         self._chain_id: int | None = None
 
     @property
     def requests(self) -> int:
         """How many requests were sent; a batch is one."""
-        return self._rpc.requests
+        return self._rpc.requests + (self._apart.requests if self._apart else 0)
 
     def chain_id(self) -> int:
         """The chain id that the node names; asked once."""
@@ -73,23 +89,12 @@ class NodeChain:
         templates: Templates | None = None,
     ) -> Iterator[LogBatch]:
         """Logs in adaptive ranges; see ``Chain.logs``."""
-        if from_block <= to_block and not self._logs.knows_head:
-            self.block("latest")
         total, done, logs = to_block - from_block + 1, 0, 0
-
-        def progress(batch: LogBatch) -> None:
-            nonlocal done, logs
+        for batch in self._batches(filters, from_block, to_block, templates):
             done += batch.to_block - batch.from_block + 1
             logs += len(batch.logs)
             self._report(Progress("logs", done, total, self.requests, logs))
-
-        what = f"logs of blocks {from_block} to {to_block}"
-        batches = self._logs.read(filters, from_block, to_block, templates, progress)
-        try:
-            while (batch := self._plainly(lambda: next(batches, None), what)) is not None:
-                yield batch
-        finally:
-            batches.close()
+            yield batch
 
     def answer(self, requests: Sequence[Request], block: Block) -> list[Answer]:
         """State reads at one block; see ``Chain.answer``."""
@@ -105,9 +110,47 @@ class NodeChain:
 
     def close(self) -> None:
         """Stop what is under way and let go of the connection."""
+        if self._apart is not None:
+            self._apart.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._rpc.close()
         self._pool.shutdown()
+
+    def _batches(
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None,
+    ) -> Iterator[LogBatch]:
+        """Those of a long range by a process, but for the beginning, while it starts."""
+        window = self._settings.log_window
+        if self._apart is None or to_block - from_block + 1 < LONG * window:
+            yield from self._read(filters, from_block, to_block, templates)
+            return
+        begun = from_block + BEGINNING * window
+        with self._apart.started() as read:
+            yield from self._read(filters, from_block, begun - 1, templates)
+            if read is None:
+                yield from self._read(filters, begun, to_block, templates)
+            else:
+                learnt = self._logs.learnt(self._settings)
+                yield from read(learnt, filters, begun, to_block, templates)
+
+    def _read(
+        self,
+        filters: Sequence[LogFilter],
+        from_block: int,
+        to_block: int,
+        templates: Templates | None,
+    ) -> Iterator[LogBatch]:
+        if from_block <= to_block and not self._logs.knows_head:
+            self.block("latest")
+        what = f"logs of blocks {from_block} to {to_block}"
+        batches = self._logs.read(filters, from_block, to_block, templates)
+        with closing(batches):
+            while (batch := self._plainly(lambda: next(batches, None), what)) is not None:
+                yield batch
 
     def _tagged(self, tag: Tag) -> Block:
         advice = f"{self.label} does not know its {tag} block"
@@ -142,13 +185,26 @@ class NodeChain:
         return sentence(RpcFailure(Kind.MALFORMED, what, str(error)), self.label, what)
 
     def _note(self, text: str) -> None:
-        note = f"{self.label} {text}"
+        self._say(f"{self.label} {text}")
+
+    def _say(self, note: str) -> None:
         self._report(Progress("wait", 0, 0, self.requests, note=note))
 
 
 def open_node(
-    url: str, settings: Settings, progress: Report | None = None, label: str | None = None
+    url: str,
+    settings: Settings,
+    progress: Report | None = None,
+    label: str | None = None,
+    *,
+    is_apart: bool = False,
 ) -> NodeChain:
-    """The chain behind an RPC URL or an IPC path; named by its host unless ``label`` is given."""
+    """The chain behind an RPC URL or an IPC path; named by its host unless ``label`` is given.
+
+    ``is_apart`` is true in a process that was started to read logs: it starts no other.
+    """
     name = label or host_label(url)
-    return NodeChain(connect(url, settings), name, Hider(url), settings, progress)
+    starts = not is_apart and can_read_apart(settings)
+    return NodeChain(
+        connect(url, settings), name, Hider(url), settings, progress, url if starts else None
+    )

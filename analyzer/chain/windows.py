@@ -5,7 +5,7 @@ from typing import Final
 
 from analyzer.chain.failure import Kind, RpcFailure
 
-ENOUGH: Final = 1 << 22
+ENOUGH: Final = 1 << 23
 """Bytes of logs from which on larger ranges are no faster, and only take more memory."""
 
 
@@ -26,6 +26,11 @@ class Window:
     def size(self) -> int:
         """Blocks to ask for next."""
         return self._size
+
+    @property
+    def ceiling(self) -> int:
+        """The most blocks that will be asked for at once."""
+        return self._ceiling
 
     def fits(self, blocks: int, size: int = 0) -> None:
         """A range of so many blocks was answered; its logs weigh ``size`` bytes."""

@@ -1,8 +1,8 @@
 """The command line, with pauses, ranges and samples scaled to a chain of a few hundred blocks.
 
-    python -m tests.faults.client LOG_WINDOW index --rpc-url ...
+    python -m tests.faults.client LOG_WINDOW here|apart index --rpc-url ...
 
-The windows are in blocks.
+The windows are in blocks; a process reads logs apart, or none does.
 """
 
 import sys
@@ -11,20 +11,22 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer.__main__ import main
-from analyzer.chain import Settings
+from analyzer.chain import Settings, node
 from analyzer.cli import index as index_module  # noqa: F401  loaded, so that it can be scaled
 
+NEVER = 10**9
 BACKOFF = 0.05
 MAX_WAIT = 1.0
 
 
-def scale(log_window: int) -> None:
+def scale(log_window: int, *, is_apart: bool) -> None:
     """Let ``index`` begin with so many blocks a request, and wait for moments instead of seconds.
 
     Far below the head, it samples the headers of a large range; of these small ranges, it reads
     those of all blocks that an answer is silent about. These are settings without an option on the
     command line.
     """
+    node.LONG, node.BEGINNING = (2, 1) if is_apart else (NEVER, NEVER)
     command = sys.modules["analyzer.cli.index"]
     given = command.settings_of
 
@@ -42,5 +44,6 @@ def scale(log_window: int) -> None:
 
 
 if __name__ == "__main__":
-    scale(int(sys.argv.pop(1)))
+    window, where = int(sys.argv.pop(1)), sys.argv.pop(1)
+    scale(window, is_apart=where == "apart")
     main()

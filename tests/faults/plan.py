@@ -61,12 +61,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One seed. ``rate`` is the share of requests that meet a fault; sizes are in blocks."""
+    """One seed. ``rate`` is the share of requests that meet a fault; sizes are in blocks.
+
+    ``is_apart`` says that logs are read by a process of their own.
+    """
 
     seed: int
     blocks: int
     log_window: int
     concurrency: int
+    is_apart: bool
     names_amms: bool
     rate: float
     faults: tuple[str, ...]
@@ -87,6 +91,7 @@ def draw(seed: int, without: Collection[str] = ()) -> Plan:
         blocks=blocks,
         log_window=window,
         concurrency=random.choice((1, 2, 4)),
+        is_apart=Random(f"apart {seed}").random() < 0.5,
         names_amms=random.random() < 0.5,
         rate=random.uniform(0.05, 0.3),
         faults=tuple(fault for fault in met if fault not in without),

@@ -123,6 +123,7 @@ class _Run:
             before, self.sent = self.chain.moves, []
             code, said = self.start()
             self.result.counts["runs"] += 1
+            self.result.counts["runs with a process"] += self.plan.is_apart
             if any(words in said for words in NEVER_SAID):
                 return self.fail(f"said what it never should (exit {code}): {said.strip()}")
             if code == -signal.SIGKILL and signal.SIGKILL in self.sent:
@@ -156,7 +157,8 @@ class _Run:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "tests.faults.client", str(self.plan.log_window),
-                "--traceback", "index", "--rpc-url", self.proxy.url, "--db", str(self.database),
+                "apart" if self.plan.is_apart else "here", "--traceback",
+                "index", "--rpc-url", self.proxy.url, "--db", str(self.database),
                 "--positions", "logs", "--block", "latest", "--timeout", str(TIMEOUT),
                 "--max-attempts", str(MAX_ATTEMPTS), "--concurrency", str(self.plan.concurrency),
             ],

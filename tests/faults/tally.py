@@ -19,7 +19,10 @@ def report(results: Sequence[Result], without: Collection[str] = ()) -> Iterator
     worded = sum((result.wordings for result in results), Counter())
     failed = [str(result.seed) for result in results if not result.is_good]
     met = {name: faults[name] for name in (*CLASSES, *LIMITS) if name not in CHAIN}
-    yield f"{len(results)} seeds, {counts['runs']} runs of the process"
+    yield (
+        f"{len(results)} seeds, {counts['runs']} runs of the process, "
+        f"{counts['runs with a process']} of them with another that reads logs"
+    )
     yield f"{sum(met.values())} faults and refusals:"
     for name, count in met.items():
         yield f"  {name:<26} {'left out' if name in without else count}"
