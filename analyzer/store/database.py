@@ -86,13 +86,21 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
 
 @contextmanager
 def _in_our_words(path: Path) -> Iterator[None]:
-    """Say what is wrong with the file, and let Ctrl-C stop a query as it stops all else."""
+    """Say what is wrong with the file; Ctrl-C stops a query as it stops all else."""
     try:
-        yield
+        with _interruptible():
+            yield
     except duckdb.Error as error:
         if isinstance(error, DISK_ERRORS) or CORRUPT in str(error):
             raise _disk_error(path, error) from error
         raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C stop a query as it stops all else."""
+    try:
+        yield
     except RuntimeError as error:
         if INTERRUPTED in str(error):
             raise KeyboardInterrupt from error
@@ -114,12 +122,13 @@ def first(
 
 
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
-    try:
-        connection = duckdb.connect(str(path), read_only=True) if read_only else _writer(path)
-    except duckdb.Error as error:
-        raise _open_error(path, error) from error
-    connection.execute("set timezone = 'UTC'")
-    return connection
+    with _interruptible():
+        try:
+            connection = duckdb.connect(str(path), read_only=True) if read_only else _writer(path)
+        except duckdb.Error as error:
+            raise _open_error(path, error) from error
+        connection.execute("set timezone = 'UTC'")
+        return connection
 
 
 def _writer(path: Path) -> DuckDBPyConnection:
@@ -131,7 +140,7 @@ def _writer(path: Path) -> DuckDBPyConnection:
     try:
         connection.execute(f"attach '{name}' as perpscope ({options})")
         connection.execute("use perpscope")
-    except duckdb.Error:
+    except BaseException:
         connection.close()
         raise
     return connection

@@ -205,3 +205,18 @@ def test_a_file_may_have_any_name(tmp_path):
         pass
     with open_for_reading(path) as connection:
         assert first(connection, "select count(*) from meta") == (1,)
+
+
+def test_ctrl_c_while_a_file_is_opened_is_ctrl_c(path, monkeypatch):
+    class Stopped:
+        def execute(self, _sql):
+            raise RuntimeError("Query interrupted")
+
+        def close(self):
+            closed.append(True)
+
+    closed = []
+    monkeypatch.setattr(duckdb, "connect", lambda **_: Stopped())
+    with pytest.raises(KeyboardInterrupt), open_for_writing(path):
+        pass
+    assert closed
