@@ -35,11 +35,12 @@ serve()"""
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a process is to read, and from where."""
+    """What a process is to read, and from where; the chain is at least as high as ``head``."""
 
     url: str = field(repr=False)
     label: str
     settings: Settings
+    head: int
     filters: Sequence[LogFilter]
     from_block: int
     to_block: int
@@ -63,6 +64,7 @@ class Read(Protocol):
     def __call__(
         self,
         settings: Settings,
+        head: int,
         filters: Sequence[LogFilter],
         from_block: int,
         to_block: int,
@@ -110,6 +112,7 @@ class LogProcesses:
         self,
         one: "_Running",
         settings: Settings,
+        head: int,
         filters: Sequence[LogFilter],
         from_block: int,
         to_block: int,
@@ -121,7 +124,10 @@ class LogProcesses:
         """
         known = templates or Templates()
         told, counted = {template.key for template in known}, 0
-        _tell(one, Task(self._url, self._label, settings, filters, from_block, to_block, known))
+        _tell(
+            one,
+            Task(self._url, self._label, settings, head, filters, from_block, to_block, known),
+        )
         for said in _heard(one):
             self.requests += said.requests - counted
             counted = said.requests

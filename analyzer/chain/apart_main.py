@@ -42,6 +42,7 @@ def serve() -> None:
             say(step.note)
 
     node = open_node(task.url, task.settings, report, task.label, is_apart=True)
+    node.is_known(task.head)
     try:
         for batch in node.logs(task.filters, task.from_block, task.to_block, task.templates):
             say(batch)

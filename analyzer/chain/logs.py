@@ -50,9 +50,9 @@ class LogReader:
         self._vouching = Vouching(rpc, self._query, settings.bloom_checks)
 
     @property
-    def knows_head(self) -> bool:
-        """Whether anybody has said how high the chain is."""
-        return self._vouching.head is not None
+    def head(self) -> int | None:
+        """How high the chain is at least, if anybody has said so."""
+        return self._vouching.head
 
     def saw(self, head: int) -> None:
         """The chain is at least so high: what lies far below will not be reorganised."""

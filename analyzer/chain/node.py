@@ -96,6 +96,11 @@ class NodeChain:
             self._report(Progress("logs", done, total, self.requests, logs))
             yield batch
 
+    def is_known(self, head: int) -> None:
+        """Take it from another process that the node answers, and that its chain is so high."""
+        self._rpc.has_answered = True
+        self._logs.saw(head)
+
     def answer(self, requests: Sequence[Request], block: Block) -> list[Answer]:
         """State reads at one block; see ``Chain.answer``."""
         answered = 0
@@ -135,7 +140,7 @@ class NodeChain:
                 yield from self._read(filters, begun, to_block, templates)
             else:
                 learnt = self._logs.learnt(self._settings)
-                yield from read(learnt, filters, begun, to_block, templates)
+                yield from read(learnt, self._head(), filters, begun, to_block, templates)
 
     def _read(
         self,
@@ -144,13 +149,18 @@ class NodeChain:
         to_block: int,
         templates: Templates | None,
     ) -> Iterator[LogBatch]:
-        if from_block <= to_block and not self._logs.knows_head:
-            self.block("latest")
+        if from_block <= to_block:
+            self._head()
         what = f"logs of blocks {from_block} to {to_block}"
         batches = self._logs.read(filters, from_block, to_block, templates)
         with closing(batches):
             while (batch := self._plainly(lambda: next(batches, None), what)) is not None:
                 yield batch
+
+    def _head(self) -> int:
+        """How high the chain is at least; asked where nobody has said so yet."""
+        head = self._logs.head
+        return self.block("latest").number if head is None else head
 
     def _tagged(self, tag: Tag) -> Block:
         advice = f"{self.label} does not know its {tag} block"

@@ -30,12 +30,13 @@ where without another node it would be worth asking for ever less."""
 
 
 class Rpc:
-    """One node. ``requests`` counts what was sent, batches as one."""
+    """One node. ``requests`` counts what was sent, batches as one; it ``has_answered`` or not."""
 
     def __init__(
         self, transport: Transport, hider: Hider, settings: Settings, notify: Callable[[str], None]
     ) -> None:
         self.requests = 0
+        self.has_answered = False
         self.batch_size = settings.batch_size
         self.max_attempts = settings.max_attempts
         self._transport = transport
@@ -47,7 +48,6 @@ class Rpc:
         self._pace = Pace(settings.requests_per_second, self._sleep)
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
-        self._answered = False
         self._silence = 0
 
     def call(
@@ -104,10 +104,10 @@ class Rpc:
             return False
         limit = round(PATIENCE.get(failure.kind, 0.0) * self._settings.max_attempts)
         if failure.kind in (Kind.UNREACHABLE, Kind.TIMEOUT):
-            if not self._answered:
+            if not self.has_answered:
                 limit = min(limit, 2)  # a node that never answered is more likely absent than shaky
             if self._settings.replaceable:
-                limit = min(limit, 2 if self._answered and failure.kind is Kind.TIMEOUT else 1)
+                limit = min(limit, 2 if self.has_answered and failure.kind is Kind.TIMEOUT else 1)
         return attempt < limit
 
     def _ask(self, query: Query) -> Outcome:
@@ -170,6 +170,6 @@ class Rpc:
             if is_gone and self._settings.replaceable:
                 return RpcFailure(Kind.UNREACHABLE, method, "it no longer answers")
             return RpcFailure(lost.kind, method, lost.detail)
-        self._answered = True
+        self.has_answered = True
         self._silence = 0
         return reply

@@ -249,7 +249,7 @@ def alone(far, filters, settings=None):
     opened = far()
     processes = LogProcesses(opened.server.url, "the node", lambda _: None)
     with processes.started() as read:
-        yield read(settings or opened.chain._settings, filters, 0, 100, None)
+        yield read(settings or opened.chain._settings, 100, filters, 0, 100, None)
 
 
 def test_an_error_of_ours_in_a_process_tells_where_it_was_raised(far):
@@ -495,7 +495,7 @@ def test_the_url_is_seen_by_nobody(far, begun, gate):
 
 
 def test_a_task_does_not_show_its_url():
-    task = Task(f"https://h/{MARKER}", "h", Settings(), VAULT_LOGS, 1, 2, Templates())
+    task = Task(f"https://h/{MARKER}", "h", Settings(), 2, VAULT_LOGS, 1, 2, Templates())
     assert MARKER not in repr(task)
     assert MARKER not in str(task)
 
@@ -644,3 +644,15 @@ def test_modules_that_lie_about_are_not_imported(parent, gated, gate, tmp_path, 
     out, err = process.communicate(timeout=LIMIT)
     assert out.splitlines()[1:] == ["waits", str(BATCHES)]
     assert err == ""
+
+
+def test_what_a_process_is_told_of_its_node_it_does_not_find_out(far):
+    one, other = far(), far()
+    told = open_node(one.server.url, one.chain._settings, is_apart=True)
+    told.is_known(LAST)
+    assert told._rpc.has_answered, "silence is now waited for as long as by who started it"
+    alone = open_node(other.server.url, other.chain._settings, is_apart=True)
+    for chain in (told, alone):
+        list(chain.logs(VAULT_LOGS, 0, 10))
+        chain.close()
+    assert told.requests == alone.requests - 1
