@@ -508,6 +508,7 @@ def test_places_to_import_from_that_are_no_text_do_no_harm(far, begun, monkeypat
 
 PARENT = """
 import os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts may ignore it
 os.sched_getaffinity = lambda _: {0, 1}
 
 class Told(subprocess.Popen):

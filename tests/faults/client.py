@@ -5,6 +5,7 @@
 The windows are in blocks; a process reads logs apart, or none does.
 """
 
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,6 +45,7 @@ def scale(log_window: int, *, is_apart: bool) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts may ignore it
     window, where = int(sys.argv.pop(1)), sys.argv.pop(1)
     scale(window, is_apart=where == "apart")
     main()
