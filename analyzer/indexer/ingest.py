@@ -28,7 +28,7 @@ from analyzer.store.checkpoints import Checkpoint, Stream
 from analyzer.store.database import transaction
 from analyzer.store.digest import Digest
 
-FULL: Final = 360_000
+FULL: Final = 120_000
 """Logs of one transaction at most: the last group of rows of each is written anew by the next."""
 ENOUGH: Final = 1 << 27
 """Bytes of logs beyond which a transaction does not grow."""
