@@ -25,10 +25,15 @@ from analyzer.payloads import Templates
 
 LAST_WORD: Final = 5.0
 """Seconds that a process whose line has been cut may take to end."""
+OURS: Final = str(Path(__file__).parents[2].absolute())
+"""Where this package lies: another release may lie where this process imports from."""
 ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """NumPy's library for matrices, of which there are none, otherwise keeps the processors busy."""
 PROGRAM: Final = """import sys
-sys.path[:] = {path!a}
+path = {path!a}
+sys.path[:] = [{ours!a}, *path]
+import analyzer
+sys.path[:] = path
 from analyzer.chain.apart_main import serve
 serve()"""
 
@@ -160,7 +165,8 @@ def can_read_apart(settings: Settings) -> bool:
     processors = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    return os.name == "posix" and bool(sys.executable) and processors > 1 and not settings.sleep
+    is_python = bool(sys.executable) and not getattr(sys, "frozen", False)
+    return os.name == "posix" and is_python and processors > 1 and not settings.sleep
 
 
 def _started() -> _Running:
@@ -169,10 +175,12 @@ def _started() -> _Running:
     It belongs to no terminal's foreground, so that Ctrl-C is ours to answer.
     """
     line, its = socket.socketpair()
+    for end in (line, its):
+        end.settimeout(None)  # whatever the default is
     with its, ExitStack() as undo:
         undo.callback(line.close)
         process = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-P", "-c", PROGRAM.format(path=_path())],
+            [sys.executable, "-P", *_flags(), "-c", PROGRAM.format(ours=OURS, path=_path())],
             stdin=its.fileno(),
             stdout=subprocess.DEVNULL,
             process_group=0,
@@ -183,12 +191,19 @@ def _started() -> _Running:
 
 
 def _path() -> list[str]:
-    """From where to import: what this process imports from, but no folder that it happens to be in.
+    """From where this process imports, but no folder that it happens to be in."""
+    places = [place for place in sys.path if isinstance(place, str) and place]
+    return [str(Path(place).absolute()) for place in places]
 
-    Last comes the folder of this package, should it have been found otherwise.
-    """
-    places = [Path(place) for place in sys.path if isinstance(place, str) and place]
-    return [str(place.absolute()) for place in (*places, Path(__file__).parents[2])]
+
+def _flags() -> list[str]:
+    """What this process was told not to look at, when it was started."""
+    told = {
+        "-E": sys.flags.ignore_environment,
+        "-s": sys.flags.no_user_site,
+        "-S": sys.flags.no_site,
+    }
+    return [flag for flag, is_set in told.items() if is_set]
 
 
 def _cut(one: _Running) -> None:

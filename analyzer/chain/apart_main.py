@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock, Thread
-from traceback import extract_tb, format_list
+from traceback import extract_tb, format_list, print_exc
 from typing import Any, Final
 
 from analyzer.chain.apart import Said, Task
@@ -24,8 +24,10 @@ def serve() -> None:
     """Read what the process at the other end of the line wants, if anything, as long as it does."""
     parent = socket.socket(fileno=INPUT)
     heard = received(parent)
-    task: Task | None = next(heard, None)
-    if task is None:  # an error came first
+    task: Task | None = None
+    with suppress(EOFError, OSError):  # our parent has ended
+        task = next(heard, None)
+    if task is None:  # there was nothing to read, or no one to read it for
         return
     Thread(target=_listen, args=(heard, task.templates), daemon=True).start()
     turn = Lock()
@@ -54,9 +56,13 @@ def serve() -> None:
 
 def _listen(heard: Iterator[Any], templates: Templates) -> None:
     """Learn what the other process has learnt; end with it, whatever is under way."""
-    with suppress(EOFError, OSError):
-        for new in heard:
-            templates.learn(new)
+    try:
+        with suppress(EOFError, OSError):
+            for new in heard:
+                templates.learn(new)
+    except BaseException:  # noqa: BLE001  if nobody listened, both processes would wait for ever
+        print_exc()
+        os._exit(1)
     os._exit(0)
 
 

@@ -59,14 +59,17 @@ def in_chain_order(parts: Sequence[LogColumns]) -> LogColumns:
 def check_blocks(logs: LogColumns, blocks: Mapping[int, Block]) -> None:
     """Refuse logs and headers that speak of different blocks; the logs are in chain order.
 
-    Logs of one block have its hash, logs of one transaction its hash, and a header's parent is the
-    header before it where both are known.
+    Logs of one block have its hash and its time, logs of one transaction its hash, and a header's
+    parent is the header before it where both are known.
     """
     numbers = logs.block_number
     same = np.flatnonzero(numbers[1:] == numbers[:-1])
     split = same[(logs.block_hash[same] != logs.block_hash[same + 1]).any(axis=1)]
     if split.size:
         raise MalformedError(f"two hashes for block {numbers[split[0]]}")
+    apart = same[logs.block_time[same] != logs.block_time[same + 1]]
+    if apart.size:
+        raise MalformedError(f"two times for block {numbers[apart[0]]}")
     together = same[logs.tx_index[same] == logs.tx_index[same + 1]]
     torn = together[(logs.tx_hash[together] != logs.tx_hash[together + 1]).any(axis=1)]
     if torn.size:
@@ -75,6 +78,8 @@ def check_blocks(logs: LogColumns, blocks: Mapping[int, Block]) -> None:
         header = blocks.get(int(number))
         if header and header.hash != "0x" + logs.block_hash[place].tobytes().hex():
             raise MalformedError(f"logs and a header with two hashes for block {number}")
+        if header and header.time != logs.block_time[place]:
+            raise MalformedError(f"logs and a header with two times for block {number}")
     for number, header in blocks.items():
         before = blocks.get(number - 1)
         if before and before.hash != header.parent_hash:

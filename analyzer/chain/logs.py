@@ -138,9 +138,8 @@ class LogReader:
             for filter_ in wanted.filters
             for one in self._query.logs(filter_, first, last, wanted.templates)
         ]
-        logs = in_chain_order([answered.logs for answered in answers])
         blocks = self._vouching.headers(answers, first, last)
+        logs = timed(in_chain_order([answered.logs for answered in answers]), blocks)
         check_blocks(logs, blocks)
         self._vouching.check_quiet_blocks(answers, blocks)
-        logs = timed(logs, blocks)
         return LogBatch(first, last, logs, list(blocks.values())), logs.weight

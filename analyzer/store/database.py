@@ -124,7 +124,7 @@ def first(
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     with _interruptible():
         try:
-            connection = duckdb.connect(str(path), read_only=True) if read_only else _writer(path)
+            connection = duckdb.connect(_name(path), read_only=True) if read_only else _writer(path)
         except duckdb.Error as error:
             raise _open_error(path, error) from error
         connection.execute("set timezone = 'UTC'")
@@ -134,7 +134,7 @@ def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
 def _writer(path: Path) -> DuckDBPyConnection:
     """A connection with the file attached: only so can the size of row groups be chosen."""
     connection = duckdb.connect(config=WRITING | {"temp_directory": f"{path}.tmp"})
-    name, options = str(path).replace("'", "''"), f"row_group_size {ROWS_TOGETHER}"
+    name, options = _name(path).replace("'", "''"), f"row_group_size {ROWS_TOGETHER}"
     if not path.exists() or not path.stat().st_size:
         options += f", storage_version '{STORAGE_VERSION}'"
     try:
@@ -144,6 +144,11 @@ def _writer(path: Path) -> DuckDBPyConnection:
         connection.close()
         raise
     return connection
+
+
+def _name(path: Path) -> str:
+    """The file as DuckDB takes it for one: it reads ``:memory:`` and ``sqlite:x`` otherwise."""
+    return str(path.absolute())
 
 
 def _open_error(path: Path, error: duckdb.Error) -> AnalyzerError:

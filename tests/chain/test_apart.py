@@ -3,11 +3,12 @@
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -16,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from analyzer.chain import Settings, open_chain
-from analyzer.chain.apart import LogProcesses, Task, can_read_apart
+from analyzer.chain.apart import LogProcesses, Task, _cut, _end, _started, can_read_apart
 from analyzer.chain.failure import NodeError
+from analyzer.chain.messages import send
 from analyzer.chain.node import BEGINNING, LONG, open_node
 from analyzer.evm import LogFilter
 from analyzer.log_columns import LogColumns
@@ -259,6 +261,43 @@ def test_an_error_of_ours_in_a_process_tells_where_it_was_raised(far):
     (note,) = raised.value.__notes__
     assert "log_query.py" in note
     assert note.endswith("AttributeError")
+
+
+def test_a_process_that_can_learn_no_more_ends(far, gate, capfd):
+    opened = far(Manners(answer=gate))
+    processes = LogProcesses(opened.server.url, "the node", lambda _: None)
+    with processes.started() as read:
+        batches = read(opened.chain._settings, LAST, VAULT_LOGS, 0, LAST, None)
+        next(batches)
+        (one,) = processes._running
+        send(one.line, "no templates")
+        with pytest.raises(NodeError, match=r"has been ended \(exit code 1\)"):
+            list(batches)
+    assert "in _listen" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said", ["", "01", "02" + "00" * 7, "01" + "00" * 7 + "09" + "00" * 7 + "ff"]
+)
+def test_a_process_whose_parent_ends_in_the_middle_of_a_word_ends_quietly(capfd, said):
+    one = _started()
+    with one.line:
+        one.line.sendall(bytes.fromhex(said))
+        _cut(one)
+        assert _end(one) == "exit code 0"
+    assert capfd.readouterr().err == ""
+
+
+def test_how_long_sockets_wait_by_default_is_no_matter(far):
+    opened = far()
+    processes = LogProcesses(opened.server.url, "the node", lambda _: None)
+    with ExitStack() as stack:
+        stack.callback(socket.setdefaulttimeout, None)
+        socket.setdefaulttimeout(LIMIT)
+        read = stack.enter_context(processes.started())
+        socket.setdefaulttimeout(None)
+        assert processes._running[0].line.gettimeout() is None
+        assert list(read(opened.chain._settings, LAST, VAULT_LOGS, 0, 100, None))
 
 
 def test_what_cannot_be_sent_is_an_error(far):
@@ -506,7 +545,28 @@ def test_places_to_import_from_that_are_no_text_do_no_harm(far, begun, monkeypat
     assert len(begun) == 1
 
 
-PARENT = """
+def test_another_release_that_lies_nearer_is_not_what_a_process_runs(
+    far, begun, monkeypatch, tmp_path
+):
+    (tmp_path / "analyzer").mkdir()
+    (tmp_path / "analyzer" / "__init__.py").write_text("raise SystemExit('another')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert len(list(far().chain.logs(VAULT_LOGS, 0, LAST))) == BATCHES
+    assert len(begun) == 1
+
+
+def test_a_frozen_program_starts_no_process(far, begun, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert len(list(far().chain.logs(VAULT_LOGS, 0, LAST))) == BATCHES
+    assert begun == []
+
+
+PARENT = (
+    f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+"""
+    """
 import os, signal, subprocess, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts may ignore it
 os.sched_getaffinity = lambda _: {0, 1}
@@ -525,6 +585,7 @@ chain = open_chain([sys.argv[1]], settings=settings)
 batches = chain.logs([LogFilter((sys.argv[2],))], 0, 1_499)
 count = 0
 """
+)
 WAITS = """
 for batch in batches:
     count += 1
@@ -538,12 +599,12 @@ def parent(tmp_path):
     """Starts a program whose process waits at a gate; stderr ends when both have ended."""
     running = []
 
-    def start(code, url, **options):
+    def start(code, url, *flags, env=None, **options):
         script = tmp_path / "parent.py"
         script.write_text(PARENT + code)
         process = subprocess.Popen(
-            [sys.executable, str(script), url, VAULT],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, *flags, str(script), url, VAULT],
+            env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -642,6 +703,15 @@ def test_modules_that_lie_about_are_not_imported(parent, gated, gate, tmp_path, 
     (folder / f"{name}.py").write_text("raise SystemExit('imported')")
     gate.opened.set()
     process = parent(WAITS + "chain.close()\nprint(count)\n", gated.url, cwd=folder)
+    out, err = process.communicate(timeout=LIMIT)
+    assert out.splitlines()[1:] == ["waits", str(BATCHES)]
+    assert err == ""
+
+
+def test_what_a_parent_does_not_look_at_its_process_does_not_either(parent, gated, gate):
+    gate.opened.set()
+    environment = {"PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error"}
+    process = parent(WAITS + "chain.close()\nprint(count)\n", gated.url, "-E", env=environment)
     out, err = process.communicate(timeout=LIMIT)
     assert out.splitlines()[1:] == ["waits", str(BATCHES)]
     assert err == ""

@@ -132,3 +132,32 @@ def test_headers_that_do_not_follow_each_other_are_refused(node, read):
     opened = node(Manners(answer=torn))
     with pytest.raises(AnalyzerError, match="a block 3100 that does not follow block 3099"):
         read(opened.chain)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [(slice(1), "two times for block {}"), (slice(None), "logs and a header with two times for")],
+)
+def test_a_time_that_is_not_the_blocks_is_refused(node, read, recorded, raw_logs, wrong, sentence):
+    numbers = [log["blockNumber"] for log in raw_logs]
+    number = next(one for one in numbers if numbers.count(one) > 1)
+    false = [log for log in raw_logs if log["blockNumber"] == number][wrong]
+
+    def lying(method, params):
+        if method != "eth_getLogs" or "blockHash" in params[0] or not lies:
+            return None
+        lies.pop()
+        times = [opened.server.chain.header(int(one, 16))["timestamp"] for one in numbers]
+        return [
+            log | {"blockTimestamp": "0x1" if log in false else time}
+            for log, time in zip(raw_logs, times, strict=True)
+        ]
+
+    lies = [True] * 99
+    opened = node(Manners(answer=lying))
+    with pytest.raises(AnalyzerError, match=sentence.format(int(number, 16))):
+        read(opened.chain)
+    lies = [True] * 2
+    opened = node(Manners(answer=lying))
+    assert read(opened.chain) == read(recorded)
+    assert not lies

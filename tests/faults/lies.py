@@ -1,7 +1,7 @@
 """False answers to eth_getLogs: well-formed, plausible, and not what the chain holds.
 
-A wrong hash of a single block is told of blocks near the head only, where reorganisations bring it
-about: far below, not every header is read.
+A wrong hash or time of a single block is told of blocks near the head only, where reorganisations
+bring it about: far below, not every header is read.
 """
 
 from collections.abc import Callable
@@ -56,12 +56,23 @@ def _outside(random: Random, logs: Logs, asked: Asked) -> Logs | None:
 
 def _wrong_hash(random: Random, logs: Logs, asked: Asked) -> Logs | None:
     """All logs of one block name another block's hash: of the same number, on no known branch."""
+    return _of_one_block(random, logs, asked, {"blockHash": f"{random.getrandbits(256):#066x}"})
+
+
+def _wrong_time(random: Random, logs: Logs, asked: Asked) -> Logs | None:
+    """All logs of one block name another time, where logs name any."""
+    if "blockTimestamp" not in logs[0]:
+        return None
+    return _of_one_block(random, logs, asked, {"blockTimestamp": hex(random.getrandbits(31) | 1)})
+
+
+def _of_one_block(random: Random, logs: Logs, asked: Asked, wrong: dict[str, str]) -> Logs | None:
     near = {log["blockNumber"] for log in logs
             if int(log["blockNumber"], 16) > asked.highest - NEAR_HEAD}  # fmt: skip
     if not near:
         return None
-    chosen, wrong = random.choice(sorted(near)), f"{random.getrandbits(256):#066x}"
-    return [log | {"blockHash": wrong} if log["blockNumber"] == chosen else log for log in logs]
+    chosen = random.choice(sorted(near))
+    return [log | wrong if log["blockNumber"] == chosen else log for log in logs]
 
 
 LIES: dict[str, Callable[[Random, Logs, Asked], Logs | None]] = {
@@ -71,4 +82,5 @@ LIES: dict[str, Callable[[Random, Logs, Asked], Logs | None]] = {
     "shuffled logs": _shuffled,
     "log outside the range": _outside,
     "wrong block hash": _wrong_hash,
+    "wrong block time": _wrong_time,
 }

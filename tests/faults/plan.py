@@ -14,7 +14,7 @@ LOST = ("hang", "dropped before the answer", "dropped within the answer")
 BROKEN = ("truncated", "web page", "not JSON", "wrong id", "wrong length", "no result")
 LIES = (
     "false empty", "missing block", "duplicated logs", "shuffled logs", "log outside the range",
-    "wrong block hash",
+    "wrong block hash", "wrong block time",
 )  # fmt: skip
 EPISODES = ("behind head", "silently behind head", "stale fork")
 SINGLE = (*REFUSALS, *HTTP, *LOST, *BROKEN, *LIES, "behind head", "silently behind head")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -204,6 +205,16 @@ def test_a_file_may_have_any_name(tmp_path):
     with open_for_writing(path):
         pass
     with open_for_reading(path) as connection:
+        assert first(connection, "select count(*) from meta") == (1,)
+
+
+@pytest.mark.parametrize("name", [":memory:", "duckdb:one", "sqlite:one.db", "md:one", "a:1.db"])
+def test_what_duckdb_would_not_take_for_a_file_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with open_for_writing(Path(name)):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    with open_for_reading(Path(name)) as connection:
         assert first(connection, "select count(*) from meta") == (1,)
 
 
