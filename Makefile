@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test packages lint format docs bench soak clean
+.PHONY: help demo test coverage packages lint format docs bench soak clean
 
 help:  ## Show this list.
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: $(READY)  ## Index the shipped recorded chains, show findings, write expor
 	$(BIN)/perpscope demo
 
 test: $(READY) lint packages  ## Everything that CI runs.
+	$(BIN)/python -m pytest -n 2
+
+coverage: $(READY) packages  ## Run the tests and show the lines and branches that none reaches.
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 packages: $(READY)  ## Fetch the published contracts and anvil that tests run: pinned and hashed.
