@@ -1,8 +1,8 @@
 """What one seed brings upon a run: everything is drawn before it starts, and by the seed alone."""
 
 import signal
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.faults.traded_chain import Move
@@ -97,9 +97,11 @@ def draw(seed: int, without: Collection[str] = ()) -> Plan:
         faults=tuple(fault for fault in met if fault not in without),
         stale=stale and "stale fork" not in without,
         provider=_provider(random),
-        stages=tuple(
-            _stage(Random(f"stage {seed} {number}"), number, without, blocks // window + 8)
-            for number in range(random.choice((2, 2, 3)))
+        stages=_growing_at_last(
+            [
+                _stage(Random(f"stage {seed} {number}"), number, without, blocks // window + 8)
+                for number in range(random.choice((2, 2, 3)))
+            ]
         ),
     )
 
@@ -132,6 +134,19 @@ def _stage(random: Random, number: int, without: Collection[str], requests: int)
     ]
     by_request = sorted(moves, key=lambda move: move[0])
     return Stage(before, tuple(by_request), tuple(sorted(kills, key=lambda kill: kill.request)))
+
+
+def _growing_at_last(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """A chain that only got shorter looks like a node that lags: in the end a block comes."""
+    *others, last = stages
+    if last.moves:
+        *earlier, (request, move) = last.moves
+        return (*others, replace(last, moves=(*earlier, (request, _growing(move)))))
+    return (*others, replace(last, before=_growing(last.before)))
+
+
+def _growing(move: Move) -> Move:
+    return replace(move, grows=max(1, move.grows))
 
 
 def _move(random: Random, may_reorg: bool) -> Move:

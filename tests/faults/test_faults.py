@@ -94,3 +94,10 @@ def test_the_report_counts_what_was_met_and_names_the_seeds_that_failed():
     assert "2 kills" in said
     assert "15 rows compared, 1 differing rows" in said
     assert "failed: 4" in said
+
+
+def test_in_the_end_a_block_comes():
+    for seed in range(200):
+        last = draw(seed).stages[-1]
+        *_, move = [last.before, *(move for _, move in last.moves)]
+        assert move.grows > 0
