@@ -141,7 +141,7 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
         counts["accounts"],
         counts["unknown"],
         history.logs if history else 0,
-        snapshot.result.complete,
+        snapshot.is_complete,
     )
 
 

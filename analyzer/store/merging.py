@@ -71,13 +71,14 @@ def _joined(stored: Snapshots, snapshot: Snapshots) -> Snapshots:
 def _stored(connection: DuckDBPyConnection, at: At) -> Snapshots | None:
     row = first(
         connection,
-        "select block_hash, epoch(block_time)::bigint, scope, positions_from, price_basis, complete"
+        "select block_hash, epoch(block_time)::bigint, scope, positions_from, price_basis,"
+        " complete, books"
         f" from snapshots where {HERE}",
         _here(at),
     )
     if row is None:
         return None
-    block_hash, block_time, scope, positions_from, price_basis, complete = row
+    block_hash, block_time, scope, positions_from, price_basis, complete, books = row
     return Snapshots(
         at=at,
         block_hash=block_hash,
@@ -86,6 +87,7 @@ def _stored(connection: DuckDBPyConnection, at: At) -> Snapshots | None:
         positions_from=positions_from,
         price_basis=price_basis,
         complete=complete,
+        books=books,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from analyzer.abi import Contract
 from analyzer.evm import ZERO_ADDRESS, Block
 from analyzer.protocol import Deployment
+from analyzer.protocols.evidence import UnreadableLog
 from analyzer.protocols.gmx_v1.contracts import (
     MOST_TOKENS,
     Identity,
@@ -25,9 +26,9 @@ VAULT: Final = (
     "maxLeverage", "minProfitTime", "priceFeed", "stableFundingRateFactor",
 )  # fmt: skip
 VAULT_TOKEN: Final = (
-    "cumulativeFundingRates", "getMaxPrice", "getMinPrice", "globalShortSizes", "lastFundingTimes",
-    "minProfitBasisPoints", "poolAmounts", "reservedAmounts", "shortableTokens", "stableTokens",
-    "tokenDecimals", "whitelistedTokens",
+    "cumulativeFundingRates", "getMaxPrice", "getMinPrice", "globalShortSizes", "guaranteedUsd",
+    "lastFundingTimes", "minProfitBasisPoints", "poolAmounts", "reservedAmounts",
+    "shortableTokens", "stableTokens", "tokenDecimals", "whitelistedTokens",
 )  # fmt: skip
 TIMELOCK: Final = ("marginFeeBasisPoints", "maxMarginFeeBasisPoints")
 FEED: Final = (
@@ -85,14 +86,13 @@ def read_state(
     variants: tuple[str, ...],
     block: Block,
     known: Iterable[Identity],
+    unreadable: Sequence[UnreadableLog],
     accounts: Sequence[str],
-    *,
-    positions: bool,
 ) -> Reads[Readings]:
-    """Read the vault, its tokens and price feeds.
+    """Read the vault, its tokens and price feeds, and ``getPosition``.
 
-    With ``positions``, ``getPosition`` as well: of the ``known`` ones, and of all that ``accounts``
-    can have.
+    That is asked of the ``known`` positions, of those that logs may have changed that could not be
+    read, and of all that ``accounts`` can have.
     """
     vault = vault_of(deployment)
     known = list(known)
@@ -102,7 +102,9 @@ def read_state(
     tokens = _tokens(got, known)
     got = Readings(deployment, variants, block, tokens, got.values)
     got.values.update((yield _token_words(got, vault)))
-    wanted = {*known, *_possible(got, accounts)} if positions else set()
+    wanted = {*known, *_possible(got, accounts)}
+    for log in unreadable:
+        wanted.update(_named(got, log, known))
     got.values.update((yield _fourth_round(got, vault, sorted(wanted))))
     rounds = _rounds(got)
     if rounds:
@@ -168,6 +170,27 @@ def _possible(got: Readings, accounts: Iterable[str]) -> list[Identity]:
     ]
 
 
+def _named(got: Readings, log: UnreadableLog, known: Iterable[Identity]) -> list[Identity]:
+    """The positions that a log which could not be read may have been about.
+
+    A position's key among its words proves which: it is the hash of account, tokens and side. Else
+    it may be any position that its addresses can make up.
+    """
+    keys = {"0x" + word for word in log.words}
+    accounts = [address for address in log.addresses if address not in got.tokens]
+    possible = {*known, *_possible(got, accounts)}
+    proven = [identity for identity in possible if identity.key() in keys]
+    if proven:
+        return proven
+    tokens = set(log.addresses).intersection(got.tokens) or set(got.tokens)
+    return [
+        identity
+        for identity in possible
+        if identity.account in accounts
+        and {identity.collateral_token, identity.index_token} <= tokens
+    ]
+
+
 def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) -> dict[Any, Read]:
     questions: dict[Any, Read] = {}
     secondary = got.get("VaultPriceFeed", "secondaryPriceFeed")
@@ -182,7 +205,7 @@ def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) ->
         questions |= {(*key, token): read for key, read in reads.items()}
     for identity in wanted:
         questions["Vault", "getPosition", identity] = vault.read(
-            "getPosition", *identity.arguments()
+            "getPosition", *identity.arguments(), is_optional=True
         )
     return questions
 
