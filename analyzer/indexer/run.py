@@ -16,7 +16,7 @@ from analyzer.indexer.reorgs import is_gone, roll_back
 from analyzer.indexer.snapshot import Taken, first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.rows import Tokens
+from analyzer.rows import Books, Tokens
 from analyzer.store import derived, raw_state
 from analyzer.store.database import holds_data, open_for_writing, transaction
 from analyzer.store.deployments import remember
@@ -36,6 +36,7 @@ class Outcome:
     unknown: int = 0
     logs: int = 0
     complete: bool = False
+    books: Books = "none"
     error: AnalyzerError | None = None
 
 
@@ -142,6 +143,7 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
         counts["unknown"],
         history.logs if history else 0,
         snapshot.is_complete,
+        snapshot.books,
     )
 
 

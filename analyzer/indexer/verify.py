@@ -64,6 +64,8 @@ def verify_database(
     protocol_names: Sequence[str] = (),
     names: Sequence[str] = (),
     block: int | None = None,
+    *,
+    complete: bool = False,
 ) -> list[Verified]:
     """The newest snapshots on this chain against the contracts at their blocks.
 
@@ -72,8 +74,8 @@ def verify_database(
     """
     chain_id = chain.chain_id()
     with open_for_reading(path) as connection:
-        if block is not None:
-            create_views(connection, block)
+        if block is not None or complete:
+            create_views(connection, block, complete=complete)
         known = {(d.chain_id, d.protocol, d.name): d for d in remembered(connection)}
         stored = [
             (known[s.chain_id, s.protocol, s.deployment], s, derived.accounts(connection, s))

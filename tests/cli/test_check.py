@@ -92,7 +92,7 @@ def test_a_finding_can_be_ignored_until_a_day(indexed, tmp_path):
         (["check", "--param", "within=3"], "did you mean `within_bps`?"),
         (["check", "--param", "within_bps"], "write it as name=value"),
         (["check", "--param", "within_bps=few"], "within_bps takes a value of type int"),
-        (["check", "--block", "17"], "no complete snapshot at or below block 17"),
+        (["check", "--block", "17"], "no snapshot at or below block 17"),
         (["explain", "0123456789abcdef"], "nothing in perpscope.duckdb has the id"),
         (["check", "--queries", "nowhere"], "is not a folder of query files"),
         (["check", "-o", "nowhere/x.json"], "cannot be written"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from analyzer.chain.recording import RecordedChain
+from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Call, Log, Request
 from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
@@ -53,7 +54,12 @@ class Run:
         changed = self.changed.get((request.to, request.data))
         if changed is not None:
             return changed
-        answer = self.chain.answer([request], self.block)[0]
+        try:
+            answer = self.chain.answer([request], self.block)[0]
+        except AnalyzerError:
+            if request.data[:4] not in self.nothing_at:
+                raise
+            return NO_POSITION
         is_missing = not answer.read and request.data[:4] in self.nothing_at
         return NO_POSITION if is_missing else answer
 

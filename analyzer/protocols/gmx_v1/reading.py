@@ -3,7 +3,7 @@
 Nothing here asks a contract for a verdict or for what an account is worth.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,7 +92,8 @@ def read_state(
     """Read the vault, its tokens and price feeds, and ``getPosition``.
 
     That is asked of the ``known`` positions, of those that logs may have changed that could not be
-    read, and of all that ``accounts`` can have.
+    read, and of all that ``accounts`` can have. Only the last were asked for by the user: a recorded
+    chain must hold those.
     """
     vault = vault_of(deployment)
     known = list(known)
@@ -102,10 +103,11 @@ def read_state(
     tokens = _tokens(got, known)
     got = Readings(deployment, variants, block, tokens, got.values)
     got.values.update((yield _token_words(got, vault)))
-    wanted = {*known, *_possible(got, accounts)}
+    wanted = dict.fromkeys(known, True)
     for log in unreadable:
-        wanted.update(_named(got, log, known))
-    got.values.update((yield _fourth_round(got, vault, sorted(wanted))))
+        wanted |= dict.fromkeys(_named(got, log, known), True)
+    wanted |= dict.fromkeys(_possible(got, accounts), False)
+    got.values.update((yield _fourth_round(got, vault, wanted)))
     rounds = _rounds(got)
     if rounds:
         got.values.update((yield rounds))
@@ -191,7 +193,10 @@ def _named(got: Readings, log: UnreadableLog, known: Iterable[Identity]) -> list
     ]
 
 
-def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) -> dict[Any, Read]:
+def _fourth_round(
+    got: Readings, vault: Contract, wanted: Mapping[Identity, bool]
+) -> dict[Any, Read]:
+    """Fast prices, feeds, and the ``wanted`` positions with whether each read is optional."""
     questions: dict[Any, Read] = {}
     secondary = got.get("VaultPriceFeed", "secondaryPriceFeed")
     if secondary not in (None, ZERO_ADDRESS):
@@ -203,9 +208,9 @@ def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) ->
     for token, feed in _feeds(got):
         reads = ask(contract("PriceFeed", feed), ("latestAnswer", "latestRound"))
         questions |= {(*key, token): read for key, read in reads.items()}
-    for identity in wanted:
+    for identity, is_optional in sorted(wanted.items()):
         questions["Vault", "getPosition", identity] = vault.read(
-            "getPosition", *identity.arguments(), is_optional=True
+            "getPosition", *identity.arguments(), is_optional=is_optional
         )
     return questions
 

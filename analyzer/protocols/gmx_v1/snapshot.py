@@ -41,7 +41,7 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         request.block,
         logged,
         list(unreadable_logs(request.state)),
-        request.accounts,
+        () if request.source == "logs" else request.accounts,
     )
     held, complaints = _answered(at, got, logged, with_logs=request.state is not None)
     complaints += _missing(at, got, request)
