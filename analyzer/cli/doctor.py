@@ -27,8 +27,8 @@ from analyzer.resources import resource
 
 Check = tuple[str, Callable[[], str]]
 UNKNOWABLE: Final = (
-    "note  completeness: books that balance prove the positions, not the history of each; index\n"
-    "      again through another node and compare the two with --against for logs left out"
+    "note  completeness: books that balance prove the positions, not their history; index again\n"
+    "      through another node and compare the two with --against for logs left out"
 )
 
 

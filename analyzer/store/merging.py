@@ -3,7 +3,8 @@
 One that covers every account of the earlier one takes its place. One of other accounts joins it:
 the scope is then both scopes, the rows of its accounts replace theirs, and what belongs to no
 account stays as a full snapshot has it. An incomplete one changes nothing in a complete one, and
-what joins an incomplete one does not make it whole. After a reorganisation the earlier one was of another block, and nothing of it stays.
+what joins an incomplete one does not make it whole. After a reorganisation the earlier one was of
+another block, and nothing of it stays.
 """
 
 from collections.abc import Iterator, Sequence

@@ -92,8 +92,8 @@ def read_state(
     """Read the vault, its tokens and price feeds, and ``getPosition``.
 
     That is asked of the ``known`` positions, of those that logs may have changed that could not be
-    read, and of all that ``accounts`` can have. Only the last were asked for by the user: a recorded
-    chain must hold those.
+    read, and of all that ``accounts`` can have. Only the last were asked for by the user: a
+    recorded chain must hold those.
     """
     vault = vault_of(deployment)
     known = list(known)
