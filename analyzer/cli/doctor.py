@@ -27,7 +27,7 @@ from analyzer.resources import resource
 
 Check = tuple[str, Callable[[], str]]
 UNKNOWABLE: Final = (
-    "note  completeness: books that balance prove the positions, not their history; index again\n"
+    "note  completeness: books that balance prove positions, not their history; index again\n"
     "      through another node and compare the two with --against for logs left out"
 )
 

@@ -119,7 +119,7 @@ def test_a_sound_database_is_said_to_be_one(perpscope, db):
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert [line for line in lines if not line.startswith("ok ")] == [
-        "note  completeness: books that balance prove the positions, not their history; index again",
+        "note  completeness: books that balance prove positions, not their history; index again",
         "      through another node and compare the two with --against for logs left out",
     ]
     found = [line for line in lines if line.startswith("ok    gmx_v1 local-c")]
