@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 UNPACKED = ROOT / ".cache" / "faketime"
-LIBRARY = "usr/lib/*/faketime/libfaketimeMT.so.1"
+LIBRARY = "usr/lib/*/faketime/libfaketime.so.1"
 AHEAD = "+1826d"
 BUSY = "while True: pass"
 

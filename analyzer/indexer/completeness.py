@@ -16,6 +16,7 @@ from analyzer.store.checkpoints import HIGHEST_BLOCK, Checkpoint, Stream
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
 from analyzer.store.derived import books
+from analyzer.store.known_blocks import contradictions
 
 
 def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
@@ -27,6 +28,14 @@ def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
     with open_for_reading(path) as connection:
         for deployment in remembered(connection):
             yield from _of_deployment(connection, deployment, finalized.get(deployment.chain_id))
+        for found in contradictions(connection):
+            yield Checked(
+                f"chain {found.chain_id}",
+                f"two chains are stored under this id, block {found.number:,} has two hashes "
+                f"({', '.join(found.deployments)}): drop them with `perpscope prune --chain "
+                f"{found.chain_id}` and index each into a file of its own",
+                holds=False,
+            )
         for chain_id, filter_, start, end, count in evidence.unclaimed(connection):
             yield Checked(
                 f"chain {chain_id} filter {filter_}",

@@ -10,6 +10,7 @@ from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError, ReorganisedError
 from analyzer.evm import Block
 from analyzer.indexer.history import follow_logs, needs_history
+from analyzer.indexer.identity import refuse_another_chain
 from analyzer.indexer.plan import Plan, Progress, Silent, Source
 from analyzer.indexer.recent import recent_state
 from analyzer.indexer.reorgs import is_gone, roll_back
@@ -104,6 +105,7 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
     progress.stage(deployment, f"checking the contracts at block {head.number:,}")
     transcript = raw_state.Transcript(lambda requests: chain.answer(requests, head))
     probe = first_contact(deployment, transcript)
+    refuse_another_chain(chain, connection, deployment, head)
     with transaction(connection):
         remember(connection, deployment)
     roll_back(chain, connection, deployment, head)

@@ -29,7 +29,7 @@ def test_findings_exit_1_and_are_json_lines_in_a_pipe(indexed):
     found = findings(ran)
     assert {"id", "query", "severity", "title", "status", "block_number"} <= found[0].keys()
     assert {one["query"] for one in found} >= {"liquidatable", "near_liquidation", "stale_data"}
-    assert "block 3,131 of chain 31337" in ran.err
+    assert "block 3,131 of chain 3133701" in ran.err
 
 
 def test_nothing_at_or_above_the_severity_exits_0(indexed):

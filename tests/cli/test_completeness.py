@@ -21,7 +21,7 @@ DEPLOYMENT = """
 [[deployment]]
 protocol = "gmx_v1"
 name = "{name}"
-chain_id = 31337
+chain_id = 3133701
 start_block = {start}
 contracts = {{ Vault = "{vault}" }}
 options = {{ variant = "C" }}
