@@ -188,7 +188,7 @@ def test_a_lost_log_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.duckdb"
     run(chain_with(tmp_path, without(deposited)), path, block=1802, positions="both")
     (quality,) = rows(path, "data_quality")
-    assert "logs and state differ" in quality
+    assert "position_difference" in quality
     path = tmp_path / "b.duckdb"
     outcome = run(chain_with(tmp_path, without(changed)), path, block=1802)
     assert outcome.unknown == 1

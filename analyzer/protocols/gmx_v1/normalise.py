@@ -19,10 +19,10 @@ from analyzer.protocols.gmx_v1.contracts import Identity, fields_of, identity_of
 from analyzer.protocols.gmx_v1.deployments import FAST_PRICE_EVENTS, NAME, VAULT
 from analyzer.protocols.gmx_v1.held import STRUCT, struct_fields
 from analyzer.protocols.gmx_v1.log_rows import (
+    ADJUST,
     DECREASE,
     INCREASE,
     LIQUIDATE,
-    UPDATE,
     Operation,
     block_time,
     fast_price_row,
@@ -30,7 +30,7 @@ from analyzer.protocols.gmx_v1.log_rows import (
     position_event,
 )
 from analyzer.reads import MalformedError
-from analyzer.rows import At, DataQuality, Row
+from analyzer.rows import At, DataQuality, EventKind, QualityKind, Row
 
 
 def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
@@ -93,7 +93,7 @@ class _Transaction:
             self.lose(operation, "is not followed by the position that it leaves behind")
         return self.rows
 
-    def open(self, log: Log, kind: str, sign: int, values: Mapping[str, Any]) -> None:
+    def open(self, log: Log, kind: EventKind, sign: int, values: Mapping[str, Any]) -> None:
         identity, key = _identity(values)
         if key in self.opened:
             self.lose(self.opened[key], "is followed by another one")
@@ -123,7 +123,7 @@ class _Transaction:
             self.book[operation.key] = after
         self.rows.append(position_event(self.at(operation.log), operation, after))
 
-    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
+    def complain(self, log: Log, kind: QualityKind, subject: str, detail: str) -> None:
         self.rows.append(
             DataQuality(
                 at=self.at(log), log_index=log.log_index, kind=kind, subject=subject, detail=detail
@@ -211,7 +211,7 @@ def _operation(run: _Transaction, log: Log, values: Mapping[str, Any]) -> Operat
     if key in run.opened:
         return run.opened.pop(key)
     if key in run.book:
-        return Operation(log, UPDATE, key, identity_of(run.book[key]))
+        return Operation(log, ADJUST, key, identity_of(run.book[key]))
     raise MalformedError(f"nothing in the logs says whose position {key} is")
 
 

@@ -22,6 +22,7 @@ from analyzer.protocols.perp_v2.market_reads import market_of, market_questions,
 from analyzer.protocols.perp_v2.prices import PricedMarket, price_market
 from analyzer.protocols.perp_v2.state import Account
 from analyzer.reads import Failed, Read, Reads, Values
+from analyzer.rows import QualityKind
 
 UNREAD_FUND: Final = Failed("the insurance fund's account was not read")
 
@@ -35,7 +36,8 @@ class Readings:
     ledger: Ledger
     accounts: Mapping[str, Account | Failed]
     liquidator: Liquidator
-    differences: Sequence[tuple[str, str]]
+    complaints: Sequence[tuple[QualityKind, str, str]]
+    """Where logs and contracts differ or cannot be compared: kind, account, detail."""
     values: Values
 
 
@@ -43,7 +45,7 @@ def read_snapshot(
     deployment: Deployment, found: Probe, request: SnapshotRequest
 ) -> Reads[Readings]:
     """All reads of a snapshot; raises ``AnalyzerError`` where nobody says which accounts."""
-    ledger, failed, differences = yield from _ledger(deployment, request)
+    ledger, failed, complaints = yield from _ledger(deployment, request)
     settlement_token: str = found.facts["settlementToken"]
     fund = deployment.contracts["InsuranceFund"]
     ticks = {base_token: _ticks(ledger, base_token) for base_token in ledger.markets}
@@ -91,14 +93,14 @@ def read_snapshot(
             insurance_fund=fund_account if has_fund else UNREAD_FUND,
             insurance_fund_wallet=first["fund", "wallet"],
         ),
-        differences=differences,
+        complaints=complaints,
         values=Values({**first, **second, **third}),
     )
 
 
 def _ledger(
     deployment: Deployment, request: SnapshotRequest
-) -> Reads[tuple[Ledger, dict[str, Failed], list[tuple[str, str]]]]:
+) -> Reads[tuple[Ledger, dict[str, Failed], list[tuple[QualityKind, str, str]]]]:
     """Who holds what, from where the request says; for ``both``, where the two differ."""
     fund = deployment.contracts["InsuranceFund"]
     from_logs = None if request.state is None else ledger_of(request.state)
@@ -121,12 +123,13 @@ def _ledger(
         return ledger, {}, []
     traders = [trader for trader in ledger.accounts if trader != fund]
     from_state, failed = yield from read_ledger(deployment, traders)
-    differences = [
-        (trader, difference)
+    complaints: list[tuple[QualityKind, str, str]] = [
+        ("position_difference", trader, difference)
         for trader, account in from_state.accounts.items()
         if (difference := _difference(ledger.accounts[trader], account))
     ]
-    return ledger, {}, [*differences, *((t, f.reason) for t, f in failed.items())]
+    complaints += [("positions_not_compared", t, f.reason) for t, f in failed.items()]
+    return ledger, {}, complaints
 
 
 def _with_registries(state: Ledger, logs: Ledger, fund: str) -> Ledger:

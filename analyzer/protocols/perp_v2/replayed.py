@@ -1,6 +1,7 @@
 """The state of a replay while it runs, and the rows that it has made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from analyzer.evm import Log
@@ -14,7 +15,7 @@ from analyzer.protocols.perp_v2.ledger import (
     position_of,
     position_state,
 )
-from analyzer.rows import At, DataQuality, PositionEvents, Row
+from analyzer.rows import At, DataQuality, EventKind, PositionEvents, Row
 
 NO_POSITION: Final = LedgerPosition(0, 0)
 
@@ -36,12 +37,12 @@ class Replayed:
 
     def position(self, trader: str, base_token: str) -> LedgerPosition:
         """A position; an unregistered one is empty."""
-        kept = self.state(position_key(trader, base_token))
-        return position_of(kept) if kept is not None else NO_POSITION
+        return self.registered(trader, base_token) or NO_POSITION
 
-    def is_registered(self, trader: str, base_token: str) -> bool:
-        """Whether the market is among the trader's base tokens."""
-        return self.state(position_key(trader, base_token)) is not None
+    def registered(self, trader: str, base_token: str) -> LedgerPosition | None:
+        """A position, if the market is among the trader's base tokens."""
+        kept = self.state(position_key(trader, base_token))
+        return None if kept is None else position_of(kept)
 
     def account(self, trader: str) -> dict[str, Any]:
         """An account's own state, to be changed and emitted."""
@@ -63,7 +64,12 @@ class Replayed:
         return At(deployment.chain_id, deployment.protocol, deployment.name, log.block_number)
 
     def emit(
-        self, log: Log, kind: str, state_key: str, after: Mapping[str, Any] | None, **told: Any
+        self,
+        log: Log,
+        kind: EventKind,
+        state_key: str,
+        after: Mapping[str, Any] | None,
+        **told: Any,
     ) -> None:
         """One row: what happened, and the state that it leaves under its key."""
         self._changed[state_key] = after
@@ -91,7 +97,7 @@ class Replayed:
         )
 
     def emit_account(
-        self, log: Log, kind: str, trader: str, after: Mapping[str, Any], **told: Any
+        self, log: Log, kind: EventKind, trader: str, after: Mapping[str, Any], **told: Any
     ) -> None:
         """A row that leaves an account's own state behind."""
         self.emit(log, kind, account_key(trader), after, **({"account": trader} | told))
@@ -99,7 +105,7 @@ class Replayed:
     def emit_position(
         self,
         log: Log,
-        kind: str,
+        kind: EventKind,
         trader: str,
         base_token: str,
         after: LedgerPosition | None,
@@ -116,13 +122,30 @@ class Replayed:
             **told,
         )
 
+    def name_liquidation(self, log: Log, trader: str, base_token: str, fee: int) -> bool:
+        """Call the trade of a position earlier in the transaction its liquidation, if it is there.
+
+        The penalty comes on top of what the trade itself cost.
+        """
+        for place in reversed(range(len(self.rows))):
+            row = self.rows[place]
+            if not isinstance(row, PositionEvents):
+                continue
+            if row.tx_hash != log.tx_hash:
+                return False
+            is_its = row.position_id == f"{trader}:{base_token}"
+            if is_its and row.size_delta_usd is not None and row.fee_usd is not None:
+                self.rows[place] = replace(row, kind="liquidate", fee_usd=row.fee_usd + fee)
+                return True
+        return False
+
     def quarantine(self, log: Log, detail: str) -> None:
         """A row for a log that could not be taken: the state after it is not to be trusted."""
         self.rows.append(
             DataQuality(
                 at=self.at(log),
                 log_index=log.log_index,
-                kind="malformed log",
+                kind="malformed_log",
                 subject=f"{log.address} {log.topics[0]}",
                 detail=detail,
             )

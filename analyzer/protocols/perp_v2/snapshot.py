@@ -6,7 +6,7 @@ from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
 from analyzer.protocols.perp_v2.account_rows import account_rows, insurance_fund_row
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
 from analyzer.protocols.perp_v2.market_rows import collateral_rows, market_rows
-from analyzer.protocols.perp_v2.reading import Readings, read_snapshot
+from analyzer.protocols.perp_v2.reading import read_snapshot
 from analyzer.reads import Reads
 from analyzer.rows import At, DataQuality, Positions, Row
 
@@ -28,7 +28,10 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         interest = _open_interest(base_token, positions) if is_whole else None
         rows += market_rows(at, got, base_token, interest, request.block.time)
     rows += collateral_rows(at, got, request.block.time)
-    rows += _differences(at, got)
+    rows += [
+        DataQuality(at=at, kind=kind, subject=trader, detail=detail)
+        for kind, trader, detail in got.complaints
+    ]
     return Snapshot(rows=rows, price_basis=PRICE_BASIS)
 
 
@@ -41,10 +44,3 @@ def _open_interest(base_token: str, positions: list[Positions]) -> dict[str, int
                 return None
             interest[position.side] += position.size_usd
     return interest
-
-
-def _differences(at: At, got: Readings) -> list[Row]:
-    return [
-        DataQuality(at=at, kind="logs and state differ", subject=trader, detail=detail)
-        for trader, detail in got.differences
-    ]
