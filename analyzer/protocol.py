@@ -11,7 +11,7 @@ from typing import Any
 from analyzer.event_columns import Known
 from analyzer.evm import Block, Log, LogFilter
 from analyzer.reads import Reads
-from analyzer.rows import Row
+from analyzer.rows import MarginState, Row, Side
 
 State = Mapping[str, Mapping[str, Any]]
 """The newest ``after`` of every ``state_key`` that has not ended."""
@@ -127,7 +127,7 @@ class StoredPosition:
     margin_id: str
     account: str
     market: str
-    side: str
+    side: Side
     collateral_token: str | None
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
@@ -139,8 +139,8 @@ class StoredAccount:
 
     margin_id: str
     account: str
-    state: str
-    state_stored: str
+    state: MarginState
+    state_stored: MarginState
     reason: str | None
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]

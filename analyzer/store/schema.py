@@ -8,6 +8,8 @@ from analyzer.rows import TABLES, columns
 from analyzer.store.views import create_views
 
 SCHEMA_VERSION: Final = 5
+RAW_VERSION: Final = 4
+"""The first schema with today's raw tables: a file of it or a later one can be rebuilt."""
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 

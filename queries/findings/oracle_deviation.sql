@@ -1,7 +1,7 @@
 /* ---
 title    = "Oracle deviation"
 severity = "medium"
-summary  = "Prices whose sources disagree, whose lower and upper price lie far apart, or that are no prices at all; beside it the deviation that the protocol itself tolerates and the positions that hang on the price."
+summary  = "Prices that disagree with the outside observation of the same token, whose lower and upper price lie far apart, or that are no prices at all (what trading in a market makes is compared by `mark_index_gap`); beside it the deviation that the protocol itself tolerates and the positions that hang on the price."
 advice   = "Find out which source is wrong before trading; a deviation over the protocol's own limit changes the price that it liquidates at."
 grain    = "one row per price and kind of deviation"
 identity = ["chain_id", "protocol", "deployment", "price_id", "kind"]
@@ -10,7 +10,6 @@ table    = ["deployment", "priced", "kind", "source", "deviation_bps", "limit_bp
 [params]
 deviation_bps     = { type = "int", default = 100, help = "Report sources that differ by at least this, in basis points; a difference over the protocol's own limit is always reported." }
 spread_bps        = { type = "int", default = 100, help = "Report a used price whose upper price is at least this over the lower, in basis points." }
-reference_sources = { type = "text", default = "primary,reference,chainlink,pyth", help = "Sources that the others are compared with, separated by commas; of those that name a price the first counts. A mark that a market makes itself is compared with its index by `mark_index_gap`." }
 
 [columns]
 chain_id          = "Chain of the deployment."
@@ -22,7 +21,8 @@ price_id          = "The price."
 token             = "Token that is priced."
 asset             = "Canonical asset of the token."
 kind              = "`sources` (two disagree), `spread` (lower and upper price) or `invalid` (missing, not positive, or crossed)."
-source            = "The source that deviates most, or whose spread it is."
+source            = "The source that deviates most, or whose spread it is, in the words of the report `prices`."
+role              = "What it is to the protocol, likewise."
 price_min         = "Its lower price, in USD."
 price_max         = "Its upper price, in USD."
 reference         = "The source that it is compared with."
@@ -39,7 +39,6 @@ inputs            = "The exact contract integers of the source."
 with priced as (
     select
         *,
-        list_position(string_split($reference_sources, ','), source) as reference_rank,
         min(deviation_limit_bps) over (
             partition by chain_id, protocol, deployment, price_id
         ) as limit_bps
@@ -55,10 +54,10 @@ valid as (
 reference_prices as (
     select *
     from valid
-    where reference_rank > 0
+    where role = 'reference'
     qualify row_number() over (
         partition by chain_id, protocol, deployment, price_id
-        order by reference_rank
+        order by source
     ) = 1
 ),
 
@@ -80,6 +79,7 @@ differing as (
             and price.deployment = base.deployment
             and price.price_id = base.price_id
             and price.source <> base.source
+    where price.role not in ('mark', 'twap')
     qualify row_number() over (
         partition by price.chain_id, price.protocol, price.deployment, price.price_id
         order by ratio desc, price.is_used asc, price.source asc
@@ -165,6 +165,7 @@ select
     price.asset,
     price.kind,
     price.source,
+    price.role,
     price.price_min,
     price.price_max,
     price.reference,

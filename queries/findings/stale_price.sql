@@ -19,7 +19,8 @@ priced            = "The asset; for a token that is not mapped the symbol that i
 price_id          = "The price."
 token             = "Token that is priced."
 asset             = "Canonical asset of the token."
-source            = "Who names the price."
+source            = "Who names the price, in the words of the report `prices`."
+role              = "What it is to the protocol, likewise."
 price_min         = "Lower price, in USD."
 price_max         = "Upper price, in USD."
 observed_at       = "When the source observed it, in UTC; null if it does not say."
@@ -67,6 +68,7 @@ select
     stale.token,
     stale.asset,
     stale.source,
+    stale.role,
     stale.price_min,
     stale.price_max,
     stale.observed_at,

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,9 @@ import duckdb
 import pytest
 
 from analyzer.abi import load_abi
-from analyzer.chain.recording import RecordedChain
 from analyzer.exports.table import lines
 from analyzer.findings import load, run
-from analyzer.indexer.deployments import deployment_of
-from analyzer.indexer.plan import Plan
-from analyzer.indexer.run import index
 from analyzer.protocols import protocols
-from analyzer.store.database import open_for_reading
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 WAD = 10**18
@@ -28,18 +23,6 @@ Ask = Callable[..., list[dict[str, Any]]]
 def read(path: str) -> dict[str, Any]:
     with gzip.open(FIXTURES / path, "rt", encoding="utf-8") as file:
         return json.load(file)
-
-
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """All protocols' recorded chains in one database."""
-    path = tmp_path_factory.mktemp("recorded") / "all.duckdb"
-    for name in protocols():
-        chain = RecordedChain(FIXTURES / "demo" / f"{name}.json.gz")
-        found = [deployment_of(entry, "the recording") for entry in chain.deployments]
-        assert all(outcome.error is None for outcome in index(chain, path, Plan(deployments=found)))
-    with open_for_reading(path) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -144,7 +127,7 @@ def test_the_planted_oracle_faults_are_found_and_nothing_else(ask: Ask) -> None:
     assert (deviating["priced"], deviating["source"]) == ("WNT", "executed")
     assert 299 <= deviating["deviation_bps"] <= 300
     (stale,) = ask("stale_price", "gmx_v2")
-    assert (stale["priced"], stale["source"], stale["max_age"]) == ("WBTC", "chainlink", 3600)
+    assert (stale["priced"], stale["source"], stale["max_age"]) == ("WBTC", "oracle", 3600)
 
 
 @pytest.mark.parametrize("protocol", ["perp_v1", "perp_v2"])

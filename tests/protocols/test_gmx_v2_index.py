@@ -108,7 +108,7 @@ def test_the_planted_oracle_faults_are_found_and_no_other(perpscope, tmp_path, n
         if row["query"] not in ("liquidatable", "near_liquidation", "bad_debt")
     ]
     assert sorted(found) == [
-        ("oracle_deviation", "WNT", "executed"), ("stale_price", "WBTC", "chainlink"),
+        ("oracle_deviation", "WNT", "executed"), ("stale_price", "WBTC", "oracle"),
     ]  # fmt: skip
 
 

@@ -296,7 +296,7 @@ def test_a_users_price_goes_before_all_others():
 @both_recordings
 def test_feeds_state_their_heartbeat_and_the_deviation_that_the_oracle_accepts(name):
     feeds = document(f"{name}.expected")["feeds"]
-    rows = [r for r in of_type(run_of(name).snapshot().rows, PriceRow) if r.source == "chainlink"]
+    rows = [r for r in of_type(run_of(name).snapshot().rows, PriceRow) if r.source == "oracle"]
     assert {row.token for row in rows} == {token.lower() for token in feeds}
     for token, feed in feeds.items():
         (row,) = (row for row in rows if row.token == token.lower())

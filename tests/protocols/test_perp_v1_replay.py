@@ -4,9 +4,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from eth_abi import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.abi import load_abi
 from analyzer.evm import Log
 from analyzer.indexer.replaying import carry
 from analyzer.protocols.perp_v1 import PROTOCOL
@@ -122,6 +124,15 @@ def test_a_missing_log_is_noticed_and_its_open_notional_left_open():
     assert complained == ["gap_in_logs"]
     assert changed.after["openNotional"] is None
     assert changed.after["margin"] == state_at(580)[key]["margin"]
+
+
+@pytest.mark.parametrize(("sign", "kind"), [(1, "deposit"), (-1, "withdraw")])
+def test_margin_that_is_added_or_removed_is_told_apart(sign, kind):
+    topic = load_abi("perp_v1", "ClearingHouse").events["MarginChanged"].topic
+    log = next(log for log in logs() if log.topics[0] == topic)
+    amount = sign * int.from_bytes(log.data[:32])
+    (row,) = replayed([replace(log, data=encode(["int256"], [amount]) + log.data[32:])])
+    assert (row.kind, row.collateral_delta, row.size_delta_usd) == (kind, amount, None)
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_markets_tokens_prices_and_funding_have_their_rows():
     }  # fmt: skip
     assert [(row.symbol, row.decimals) for row in taken.of(Tokens)] == [("USDC", 6)]
     prices = {(row.token, row.source): row for row in taken.of(Prices)}
-    assert prices[ETH, "contract"].price_min == 1373825701641294334254
+    assert prices[ETH, "spot"].price_min == 1373825701641294334254
     assert prices[ETH, "oracle"].deviation_limit_bps == 1000
     assert prices[ETH, "oracle"].observed_at == 1700040940
     assert len(taken.of(Funding)) == 8

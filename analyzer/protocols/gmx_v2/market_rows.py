@@ -11,11 +11,11 @@ from analyzer.protocols.gmx_v2.assess import Assessor
 from analyzer.protocols.gmx_v2.borrowing import get_borrowing_factor_per_second
 from analyzer.protocols.gmx_v2.funding import NextFunding, get_next_funding_amount_per_size
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
-from analyzer.protocols.gmx_v2.prices import CHAINLINK, Quote, TokenPrices
+from analyzer.protocols.gmx_v2.prices import ORACLE, ROLES, Quote, TokenPrices
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, MarketState, Prices, side
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, DataQuality, Funding, Markets, Row, Tokens, price_id
+from analyzer.rows import At, DataQuality, Funding, Markets, MarketStatus, Row, Tokens, price_id
 from analyzer.rows import Prices as PriceRow
 from analyzer.units import BASIS_POINTS, sdiv, to_e18
 
@@ -96,7 +96,7 @@ def _sizes(state: MarketState, prices: Prices) -> tuple[int | None, int | None, 
         return None, None, None
 
 
-def _status(got: Readings, market: str, props: Market) -> str:
+def _status(got: Readings, market: str, props: Market) -> MarketStatus:
     if props.index_token == ZERO_ADDRESS:
         return "swap-only"
     disabled = got.get("market", market, "IS_MARKET_DISABLED")
@@ -144,12 +144,13 @@ def price_row(
         token=token,
         asset=asset_of(at.chain_id, token),
         source=quote.source,
+        role=ROLES[quote.source],
         price_min=price_e18(price.min, decimals) if price else None,
         price_max=price_e18(price.max, decimals) if price else None,
         observed_at=quote.observed_at,
         max_age=heartbeat,
         max_age_source=None if heartbeat is None else "PRICE_FEED_HEARTBEAT_DURATION",
-        deviation_limit_bps=limit if quote.source == CHAINLINK else None,
+        deviation_limit_bps=limit if quote.source == ORACLE else None,
         is_used=is_used,
         inputs={
             "min": price.min if price else None,

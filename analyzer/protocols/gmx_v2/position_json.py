@@ -1,13 +1,12 @@
 """The exact integers of a position's rows: what went in and what came out, in contract names."""
 
-from typing import Any, Final
+from typing import Any
 
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
 from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.state import Discounts, Market, Prices
 from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
-
-UNKNOWN: Final = "unknown"
+from analyzer.rows import UNKNOWN
 
 
 def inputs_of(assessor: Assessor, held: Held, assessed: Assessed) -> dict[str, Any]:

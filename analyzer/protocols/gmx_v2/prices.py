@@ -16,10 +16,14 @@ from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, Price, Prices
 from analyzer.reads import MissingError
+from analyzer.rows import PriceRole, PriceSource
 
 EXECUTED: Final = "executed"
-CHAINLINK: Final = "chainlink"
+ORACLE: Final = "oracle"
 USER: Final = "user"
+ROLES: Final[dict[PriceSource, PriceRole]] = {
+    EXECUTED: "keeper", ORACLE: "reference", USER: "user",
+}  # fmt: skip
 PRICE_STATE: Final = "price:"
 """State keys of executed prices: this and the token."""
 LOST: Final = "lost:"
@@ -31,7 +35,7 @@ MOST_DECIMALS: Final = 60
 class Quote:
     """A token's price by one source, in USD (30 decimals) per smallest unit; ``None``: no price."""
 
-    source: str
+    source: PriceSource
     price: Price | None
     observed_at: int | None
     facts: Mapping[str, Any]
@@ -141,11 +145,11 @@ def _feed(got: Readings, token: str) -> Quote | None:
         "decimals": got.get("feed", feed, "decimals"),
     }
     if round_data is None or multiplier is None:
-        return Quote(CHAINLINK, None, None, {**facts, "reason": "the feed does not answer"})
+        return Quote(ORACLE, None, None, {**facts, "reason": "the feed does not answer"})
     _, answer, _, updated_at, _ = round_data
     price = max(0, answer) * multiplier // FLOAT_PRECISION
     return Quote(
-        CHAINLINK,
+        ORACLE,
         Price(price, price) if price else None,
         updated_at,
         {**facts, "answer": answer, "updatedAt": updated_at},

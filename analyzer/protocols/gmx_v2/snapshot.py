@@ -17,9 +17,9 @@ from analyzer.protocols.gmx_v2.market_rows import (
 from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.position_rows import position_rows
 from analyzer.protocols.gmx_v2.prices import (
-    CHAINLINK,
     EXECUTED,
     LOST,
+    ORACLE,
     PRICE_STATE,
     USER,
     TokenPrices,
@@ -34,7 +34,7 @@ from analyzer.rows import At, DataQuality, Row
 
 BASES: Final = {
     EXECUTED: "newest executed OraclePriceUpdate",
-    CHAINLINK: "on-chain feed, an estimate: keepers liquidate at signed prices",
+    ORACLE: "on-chain feed, an estimate: keepers liquidate at signed prices",
     USER: "given by the user",
 }
 

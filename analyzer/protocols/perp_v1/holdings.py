@@ -13,7 +13,7 @@ from analyzer.protocols.perp_v1.clearing_house import Position
 from analyzer.protocols.perp_v1.contracts import position_id
 from analyzer.protocols.perp_v1.reading import FRACTION, Market, Readings, Wanted
 from analyzer.reads import Failed
-from analyzer.rows import At, DataQuality
+from analyzer.rows import At, DataQuality, QualityKind
 
 FIELDS: Final = (
     "size", "margin", "openNotional", "lastUpdatedCumulativePremiumFraction",
@@ -140,5 +140,5 @@ def _differences(
         yield _complaint(at, "position_difference", subject, f"logs / getPosition: {said}")
 
 
-def _complaint(at: At, kind: str, subject: str, detail: str) -> DataQuality:
+def _complaint(at: At, kind: QualityKind, subject: str, detail: str) -> DataQuality:
     return DataQuality(at=at, kind=kind, subject=subject, detail=detail)

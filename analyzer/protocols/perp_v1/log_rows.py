@@ -1,21 +1,23 @@
 """Rows of single events: what happened to a position, a funding payment of an AMM."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from analyzer.evm import Log
 from analyzer.protocols.perp_v1.contracts import position_id
 from analyzer.protocols.perp_v1.decimals import ONE
-from analyzer.rows import At, Funding, PositionEvents
+from analyzer.rows import At, EventKind, Funding, PositionEvents, RateSide, Side
 from analyzer.units import mul_div
 
 HOUR = 3600
+SIGNS: Final[dict[RateSide, int]] = {"long": 1, "short": -1}
+"""Of a rate that longs pay to shorts."""
 
 
 def position_event(
     at: At,
     log: Log,
-    kind: str,
+    kind: EventKind,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
     what: Mapping[str, Any],
@@ -66,11 +68,11 @@ def funding_rows(
             borrowing_rate=0,
             inputs=inputs,
         )
-        for side, sign in (("long", 1), ("short", -1))
+        for side, sign in SIGNS.items()
     ]
 
 
-def _side(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str | None:
+def _side(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Side | None:
     size = (after or {}).get("size") or (before or {}).get("size") or 0
     return None if size == 0 else "long" if size > 0 else "short"
 

@@ -20,7 +20,7 @@ from analyzer.protocols.perp_v1.deployments import CLEARING_HOUSE, NAME, seconds
 from analyzer.protocols.perp_v1.log_rows import funding_rows, position_event
 from analyzer.protocols.perp_v1.premium_history import PremiumHistory, histories, reserve_key
 from analyzer.reads import MalformedError, MissingError
-from analyzer.rows import At, DataQuality, Row
+from analyzer.rows import At, DataQuality, EventKind, QualityKind, Row
 
 LIQUIDATOR: Final = "liquidator"
 """The state key of the account that liquidated last."""
@@ -87,7 +87,7 @@ class _Replay:
     def at(self, log: Log) -> At:
         return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)
 
-    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
+    def complain(self, log: Log, kind: QualityKind, subject: str, detail: str) -> None:
         at = self.at(log)
         self.rows.append(
             DataQuality(at=at, log_index=log.log_index, kind=kind, subject=subject, detail=detail)
@@ -103,7 +103,7 @@ class _Replay:
     def liquidity_index(self, amm: str) -> int:
         return self.amms[amm].liquidity_history_index if amm in self.amms else 0
 
-    def leave(self, log: Log, kind: str, after: Mapping[str, Any], **what: Any) -> None:
+    def leave(self, log: Log, kind: EventKind, after: Mapping[str, Any], **what: Any) -> None:
         """Write the position that an event left behind, and its row."""
         key = position_id(what["trader"], after["amm"])
         before = self.position(after["amm"], what["trader"])
@@ -115,7 +115,7 @@ class _Replay:
         row = position_event(self.at(log), log, kind, before, after, what)
         self.rows.append(replace(row, after=None) if ends else row)
 
-    def keep(self, log: Log, kind: str, key: str, after: Mapping[str, Any] | None) -> None:
+    def keep(self, log: Log, kind: EventKind, key: str, after: Mapping[str, Any] | None) -> None:
         """Write state that is no position's."""
         self.rows.append(
             position_event(self.at(log), log, kind, None, after, {"key": key, "amm": log.address})
@@ -159,7 +159,7 @@ def _open_notional(before: Mapping[str, Any], values: Mapping[str, Any]) -> int 
     return int(old + exchanged if grows else closed_for - exchanged)
 
 
-def _kind(old_size: int, values: Mapping[str, Any]) -> str:
+def _kind(old_size: int, values: Mapping[str, Any]) -> EventKind:
     size = values["positionSizeAfter"]
     if values["liquidationPenalty"]:
         return "liquidate"
@@ -177,7 +177,7 @@ def _margin_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
     after = {**before, "margin": before["margin"] + amount - values["fundingPayment"]}
     if amount < 0:
         after["lastUpdatedCumulativePremiumFraction"] = run.fraction(amm)
-    run.leave(log, "margin", after, trader=trader, **values)
+    run.leave(log, "withdraw" if amount < 0 else "deposit", after, trader=trader, **values)
 
 
 def _position_adjusted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
@@ -194,7 +194,7 @@ def _position_settled(run: _Replay, log: Log, values: Mapping[str, Any]) -> None
 
 
 def _position_liquidated(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
-    run.keep(log, "liquidation", LIQUIDATOR, {"liquidator": values["liquidator"]})
+    run.keep(log, "liquidator", LIQUIDATOR, {"liquidator": values["liquidator"]})
 
 
 def _reserve_snapshotted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ def _reserve_snapshotted(run: _Replay, log: Log, values: Mapping[str, Any]) -> N
     window = seconds(run.deployment, "spot_price_twap_interval")
     if log.address not in run.amms:
         run.amms[log.address] = PremiumHistory()
-        run.keep(log, "funding", log.address, run.amms[log.address].after())
+        run.keep(log, "premium", log.address, run.amms[log.address].after())
     index, gone = run.amms[log.address].snapshot(taken, window)
     for old in gone:
         run.keep(log, "reserve", reserve_key(log.address, old), None)
@@ -227,14 +227,14 @@ def _funding_rate_updated(run: _Replay, log: Log, values: Mapping[str, Any]) -> 
         history.settle_funding(rate, underlying_price, log.block_time, window, period)
     except (Revert, MissingError):
         history.fraction = None
-    run.keep(log, "funding", log.address, history.after())
+    run.keep(log, "premium", log.address, history.after())
     run.rows += funding_rows(run.at(log), log, values, history.fraction, period)
 
 
 def _liquidity_changed(run: _Replay, log: Log, _: Mapping[str, Any]) -> None:
     history = run.amms.setdefault(log.address, PremiumHistory(fraction=None))
     history.liquidity_history_index += 1
-    run.keep(log, "funding", log.address, history.after())
+    run.keep(log, "premium", log.address, history.after())
 
 
 HANDLERS: Final[dict[str, Callable[[_Replay, Log, Mapping[str, Any]], None]]] = {

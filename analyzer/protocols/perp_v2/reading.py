@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
 from analyzer.protocol import Deployment, Probe, SnapshotRequest
-from analyzer.protocols.evidence import unreadable_logs
+from analyzer.protocols.evidence import NOT_READ, unreadable_logs
 from analyzer.protocols.perp_v2.account import System
 from analyzer.protocols.perp_v2.account_reads import account_of, account_questions
 from analyzer.protocols.perp_v2.config_reads import (
@@ -23,6 +23,7 @@ from analyzer.protocols.perp_v2.market_reads import market_of, market_questions,
 from analyzer.protocols.perp_v2.prices import PricedMarket, price_market
 from analyzer.protocols.perp_v2.state import Account
 from analyzer.reads import Failed, Read, Reads, Values
+from analyzer.rows import QualityKind
 
 PAID_BY_FUND: Final = ("CollateralLiquidated", "BadDebtSettled")
 """Events that move the insurance fund's account without naming it."""
@@ -40,8 +41,8 @@ class Readings:
     ledger: Ledger
     accounts: Mapping[str, Account | Failed]
     liquidator: Liquidator
-    differences: Sequence[tuple[str, str]]
-    not_found: Sequence[tuple[str, str]]
+    complaints: Sequence[tuple[QualityKind, str, str]]
+    """Where logs and contracts differ, or who may be missing: kind, account, detail."""
     values: Values
 
 
@@ -103,8 +104,7 @@ def read_snapshot(
             insurance_fund=fund_account,
             insurance_fund_wallet=first["fund", "wallet"],
         ),
-        differences=holdings.differences,
-        not_found=holdings.not_found,
+        complaints=holdings.complaints,
         values=Values({**first, **second, **third}),
     )
 
@@ -115,8 +115,7 @@ class _Holdings:
 
     ledger: Ledger
     failed: Mapping[str, Failed]
-    differences: Sequence[tuple[str, str]]
-    not_found: Sequence[tuple[str, str]]
+    complaints: Sequence[tuple[QualityKind, str, str]]
     fund: LedgerAccount | Failed
 
 
@@ -147,8 +146,8 @@ def _holdings(
     traders = [*sorted(known), *doubtful]
     state, failed = yield from read_ledger(deployment, traders, is_optional=not is_asked)
     fund_state, fund_failed = yield from read_ledger(deployment, [fund], is_optional=True)
-    differences = [
-        (trader, difference)
+    differences: list[tuple[QualityKind, str, str]] = [
+        ("position_difference", trader, difference)
         for trader, account in state.accounts.items()
         if request.state is not None
         and (difference := _difference(logs.accounts.get(trader, NO_ACCOUNT), account))
@@ -178,8 +177,7 @@ def _holdings(
             traded=logs.traded,
         ),
         unknown,
-        differences,
-        [(t, f.reason) for t, f in failed.items() if t not in unknown],
+        [*differences, *((NOT_READ, t, f.reason) for t, f in failed.items() if t not in unknown)],
         fund_account,
     )
 
