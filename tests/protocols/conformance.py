@@ -30,8 +30,8 @@ from tests.conftest import FIXTURES
 
 RECORDINGS = FIXTURES / "demo"
 ONES = b"\xff" * 32
-COUNTS = ("inputs.liquidations",)
-"""Of an account: how many logs name it, which is what the logs say and no figure of a contract."""
+COUNTS = ("inputs.liquidations", "inputs.liquidator")
+"""Whom ``verify`` lets liquidate, which logs alone say: no figure rests on it."""
 Damage = Callable[[Log], list[Log]]
 
 

@@ -1,5 +1,6 @@
 """Tokens, markets, prices and funding of AMMs to rows."""
 
+from collections.abc import Set
 from typing import Any
 
 from analyzer.claims import printable
@@ -22,12 +23,12 @@ from analyzer.rows import At, Funding, Markets, PriceRole, PriceSource, Row, Tok
 from analyzer.units import BASIS_POINTS, mul_div
 
 
-def market_rows(at: At, got: Readings, held: list[Held], *, is_everything: bool) -> list[Row]:
-    """Every AMM and quote token; open interest is known where ``held`` are all positions."""
+def market_rows(at: At, got: Readings, held: list[Held], whole: Set[str]) -> list[Row]:
+    """Every AMM and quote token; open interest is known of the AMMs whose book is ``whole``."""
     rows: list[Row] = [_token_row(at, got, token) for token in got.tokens]
     traded = {one.amm for one in held}
     for market in got.markets.values():
-        rows.append(_market_row(at, got, market, held if is_everything else None))
+        rows.append(_market_row(at, got, market, held if market.address in whole else None))
         rows += _price_rows(at, got, market, is_used=market.address in traded)
         rows += _funding_rows(at, market)
     return rows

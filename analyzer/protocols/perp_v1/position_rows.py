@@ -82,7 +82,7 @@ def _position_row(
         side="long" if held.size > 0 else "short",
         collateral_token=got.markets[held.amm].get("quoteAsset"),
         size_usd=spot,
-        size_tokens=abs(held.size),
+        size_tokens=abs(position.size) if position else None,
         collateral_usd=position.margin if position else None,
         collateral_amount=position.margin if position else None,
         entry_price=_entry_price(position),
@@ -143,7 +143,7 @@ def _reason(known: Assessed) -> str | None:
 
 def _inputs(held: Held, amm: Amm | None, config: Config | None) -> dict[str, Any]:
     position = held.position
-    inputs: dict[str, Any] = dict.fromkeys(FIELDS) | {"size": held.size}
+    inputs: dict[str, Any] = dict.fromkeys(FIELDS)
     if position is not None:
         inputs = {
             "size": position.size,
