@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from analyzer import __version__
 from analyzer.errors import AnalyzerError
-from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
+from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, add_columns, create
 
 Config = dict[str, str | bool | int | float | list[str]]
 PID: Final = re.compile(r"PID (\d+)")
@@ -50,6 +50,7 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
                         "insert into meta values (?, ?)", [SCHEMA_VERSION, __version__]
                     )
             _check_version(connection, path)
+            add_columns(connection)
             yield connection
     finally:
         _close(connection, path)
