@@ -173,6 +173,9 @@ class Protocol:
     takes_prices: bool = False
     """Whether a user's own prices can stand in for the protocol's: its keepers' are off chain."""
 
+    tells_liquidations: bool = True
+    """Whether a log that closes a position tells a liquidation from what its owner did."""
+
     probe: Callable[[Deployment], Reads[Probe]]
     """First contact: raises ``AnalyzerError`` saying what was found if it is not this protocol."""
     log_filters: Callable[[Deployment], Sequence[LogFilter]]

@@ -102,7 +102,7 @@ def _finding(connection: DuckDBPyConnection, wanted: str, queries: list[Query]) 
                 values = dict(zip(names, row, strict=True))
                 margin_id = values.get("margin_id")
                 about = Explained(
-                    f"{result.query.title} ({result.query.severity}): {result.query.summary}",
+                    f"{result.query.title} ({finding.severity}): {result.query.summary}",
                     [
                         *_lines(values, result.query.columns),
                         Line("advice", result.query.advice),

@@ -11,7 +11,13 @@ from duckdb import DuckDBPyConnection
 
 from analyzer import __version__
 from analyzer.errors import AnalyzerError
-from analyzer.store.schema import RAW_VERSION, SCHEMA_VERSION, STORAGE_VERSION, create
+from analyzer.store.schema import (
+    RAW_VERSION,
+    SCHEMA_VERSION,
+    STORAGE_VERSION,
+    add_columns,
+    create,
+)
 
 Config = dict[str, str | bool | int | float | list[str]]
 PID: Final = re.compile(r"PID (\d+)")
@@ -51,6 +57,7 @@ def open_for_writing(path: Path, *, oldest: int = SCHEMA_VERSION) -> Iterator[Du
                     create(connection)
                     sign(connection)
             _check_version(connection, path, oldest)
+            add_columns(connection)
             yield connection
     finally:
         _close(connection, path)

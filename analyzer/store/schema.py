@@ -59,9 +59,16 @@ create table checkpoints (
 );
 create table finding_history (
     finding_id varchar, query varchar, severity varchar, chain_id bigint, protocol varchar,
-    deployment varchar, subject json, first_block bigint, last_block bigint, status varchar
+    deployment varchar, subject json, first_block bigint, last_block bigint, status varchar,
+    cause varchar, measure json
 );
 """
+
+ADDED: Final = """
+alter table finding_history add column if not exists cause varchar;
+alter table finding_history add column if not exists measure json;
+"""
+"""What files of an earlier release lack, and nothing that they hold could tell."""
 
 REPLAYS: Final = """
 create or replace table replays (
@@ -87,3 +94,8 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
         connection.execute(f"create or replace table {table} ({spread})")
     connection.execute(REPLAYS)
     create_views(connection)
+
+
+def add_columns(connection: DuckDBPyConnection) -> None:
+    """Give a file of an earlier release the columns that it lacks."""
+    connection.execute(ADDED)

@@ -10,6 +10,12 @@ table    = ["account", "market_side", "size_usd", "liquidation_price", "distance
 [params]
 within_bps = { type = "int", default = 500, help = "Report positions at most this far from liquidation, in basis points of the price." }
 
+[history]
+subject      = ["margin_id"]
+measure      = "distance_bps"
+worse        = "lower"
+escalates_to = ["liquidatable"]
+
 [columns]
 chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."

@@ -126,8 +126,30 @@ def test_the_planted_oracle_faults_are_found_and_nothing_else(ask: Ask) -> None:
     (deviating,) = ask("oracle_deviation", "gmx_v2")
     assert (deviating["priced"], deviating["source"]) == ("WNT", "executed")
     assert 299 <= deviating["deviation_bps"] <= 300
+    assert (deviating["severity"], deviating["is_used"]) == ("medium", True)
+    assert (deviating["reference"], deviating["positions_usd"] > 600_000) == ("oracle", True)
+    assert deviating["reference_min"] > deviating["price_max"]
+    assert deviating["age_seconds"] > 15 * deviating["reference_age"] > 0
     (stale,) = ask("stale_price", "gmx_v2")
     assert (stale["priced"], stale["source"], stale["max_age"]) == ("WBTC", "oracle", 3600)
+    assert (stale["severity"], stale["is_used"], stale["positions_usd"]) == ("info", False, 0)
+
+
+def test_a_source_that_no_verdict_rests_on_is_no_alarm(ask: Ask) -> None:
+    """GMX v1's fast prices are old on the recorded chain, and its contract leaves them aside."""
+    stale = ask("stale_price", "gmx_v1")
+    assert len(stale) == 10
+    assert {(row["source"], row["is_used"], row["severity"]) for row in stale} == {
+        ("fast", False, "info")
+    }
+    assert {(row["positions"], row["positions_usd"]) for row in stale} == {(0, 0)}
+    deviating = ask("oracle_deviation", "gmx_v1")
+    assert len(deviating) == 10
+    for row in deviating:
+        assert row["severity"] == ("medium" if row["is_used"] else "info")
+        assert (row["positions_usd"] > 0) == row["is_used"]
+    used = {(row["priced"], row["source"], row["kind"]) for row in deviating if row["is_used"]}
+    assert used == {("XTK", "contract", "spread")}
 
 
 @pytest.mark.parametrize("protocol", ["perp_v1", "perp_v2"])
