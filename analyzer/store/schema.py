@@ -48,8 +48,8 @@ create table raw_reads (call_id integer, sequence bigint, result_id integer);
 create table raw_snapshots (
     sequence bigint, chain_id bigint, protocol varchar, deployment varchar,
     block_number bigint, block_hash varchar, parent_hash varchar, block_time bigint,
-    accounts json, source varchar, with_logs boolean, prices json, call_ids integer[],
-    recent json
+    accounts json, source varchar, with_logs boolean, prices json, price_basis varchar,
+    call_ids integer[], recent json
 );
 create table checkpoints (
     chain_id bigint, protocol varchar, deployment varchar, filter varchar,

@@ -5,17 +5,23 @@ from typing import Any, Final
 
 from analyzer.assets import asset_of
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
+from analyzer.protocols.gmx_v2.candidates import alternatives
 from analyzer.protocols.gmx_v2.forms import margin_legs
 from analyzer.protocols.gmx_v2.liquidation import LiquidationPrices
 from analyzer.protocols.gmx_v2.market_rows import price_e18, usd
 from analyzer.protocols.gmx_v2.position import Held
-from analyzer.protocols.gmx_v2.position_json import UNKNOWN, flips_of, inputs_of, verdict_of
+from analyzer.protocols.gmx_v2.position_json import (
+    LIQUIDATABLE,
+    SAFE,
+    UNKNOWN,
+    flips_of,
+    inputs_of,
+    verdict_of,
+)
 from analyzer.protocols.gmx_v2.state import Position, Prices
 from analyzer.rows import At, MarginAccounts, Positions, Row, price_id
 from analyzer.units import BASIS_POINTS, to_e18
 
-SAFE: Final = "safe"
-LIQUIDATABLE: Final = "liquidatable"
 MOST_BPS: Final = 2**62
 
 
@@ -130,6 +136,7 @@ def _account_row(at: At, assessor: Assessor, held: Held, assessed: Assessed) -> 
         outputs={
             "executable": verdict_of(assessed.executable),
             "stored": verdict_of(assessed.stored),
+            "price_alternatives": alternatives(assessor, assessed),
         },
     )
 
