@@ -20,7 +20,8 @@ PriceBasis = Literal["freshest", "executed", "feed"]
 """Which prices verdicts rest on, where a protocol liquidates at prices that are signed off chain.
 
 ``executed`` is what the newest transaction used, ``feed`` is what stands on chain, ``freshest`` the
-first of the two that is not past the age up to which the protocol itself accepts it.
+first of the two that is not past the age up to which the protocol itself accepts it. A token that
+has no price of the basis has the freshest.
 """
 FRESHEST: Final = "freshest"
 

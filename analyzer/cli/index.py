@@ -54,9 +54,9 @@ from analyzer.units import parse_decimal
     type=click.Choice(get_args(PriceBasis)),
     default=FRESHEST,
     show_default=True,
-    help="Which prices verdicts rest on where keepers sign them off chain (GMX v2): those of the "
-    "newest transaction, of the on-chain feed, or the first of them that is not too old for the "
-    "protocol itself. --price goes before.",
+    help="Which prices verdicts rest on where keepers sign them off chain (GMX v2): the newest "
+    "executed ones, or those of the on-chain feed; freshest takes the executed one up to the "
+    "protocol's own maximum age, else the feed within its heartbeat, else the one observed last.",
 )
 @click.option(
     "--bloom-checks",

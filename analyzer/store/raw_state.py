@@ -13,7 +13,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.evm import NOT_READ, Answer, Block, Request
-from analyzer.protocol import Deployment, PriceBasis, State
+from analyzer.protocol import FRESHEST, Deployment, PriceBasis, State
 from analyzer.store import exact_json
 from analyzer.store.database import first
 from analyzer.store.interned import intern_calls, intern_results, request_key, result_key
@@ -34,7 +34,7 @@ class RawSnapshot:
     source: str
     with_logs: bool
     prices: dict[str, int]
-    price_basis: PriceBasis
+    price_basis: PriceBasis = FRESHEST
     recent: State | None = None
     """What logs of recent blocks left behind, where a snapshot without history looked for it."""
 

@@ -25,11 +25,13 @@ MEANINGS: Final = {
     "isLiquidatable": "the verdict",
 }
 
+LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999."""
 GROUNDS: Final = {
     "user": "given by the user",
     "executed": "as executed last",
     "feed": "of the on-chain feed, an estimate: keepers liquidate at signed prices",
-    "last_observed": "the one that was observed last: each is too old for the protocol itself",
+    "last_observed": "the one that was observed last: none is known to be young enough",
 }
 """Why a price is the one that verdicts rest on."""
 
@@ -74,8 +76,8 @@ def _alternatives(found: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     """The state at each other price of the market's tokens, or inside the width of the used one."""
     for one in found:
         if one["kind"] == "width":
-            ends = f"inside {_price(one['used'])}: safe on one side of it, liquidatable on the other"
-            yield Line("liquidation price", _price(one["other"]), ends)
+            inside = f"inside {_price(one['used'])}: on one side of it safe, on the other not"
+            yield Line("liquidation price", _price(one["other"]), inside)
             continue
         reason = f" ({one['reason']})" if one["reason"] else ""
         more = len(one["tokens"]) - 1
@@ -86,6 +88,8 @@ def _alternatives(found: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
 
 def _price(facts: Mapping[str, Any]) -> str:
     """A price's source and its width, in USD per token where the token's decimals are known."""
+    if facts["min"] is None:
+        return f"{facts['source']}, which could not be read"
     unit = "USD" if facts["price_min"] is not None else "USD (1e30) per smallest unit"
     low, high = (
         str(facts[f"price_{end}"] if facts["price_min"] is not None else facts[end])
@@ -97,11 +101,18 @@ def _price(facts: Mapping[str, Any]) -> str:
 def _age(facts: Mapping[str, Any]) -> str:
     if facts["observed_at"] is None:
         return "when it was observed is not known"
-    moment = datetime.fromtimestamp(facts["observed_at"], UTC)
+    moment = _moment(facts["observed_at"])
     limit = "whose limit is not known"
     if facts["max_age"] is not None:
         limit = f"limit {facts['max_age']:,} s by {facts['max_age_source']}"
-    return f"observed {moment:%Y-%m-%d %H:%M:%S} UTC, {facts['age']:,} s old, {limit}"
+    return f"observed {moment}, {facts['age']:,} s old, {limit}"
+
+
+def _moment(time: int) -> str:
+    """A unix time as people read it, unless no calendar has it: whoever names a price names it."""
+    if time > LAST_SECOND:
+        return f"at unix time {time}"
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _spread(name: str, value: Any) -> Iterator[Line]:

@@ -11,7 +11,7 @@ from analyzer.units import decimal_text
 USD_DECIMALS: Final = 30
 SOURCES: Final = {
     EXECUTED: "newest executed OraclePriceUpdate",
-    CHAINLINK: "on-chain feed, an estimate: keepers liquidate at signed prices",
+    CHAINLINK: "on-chain feed, an estimate",
     USER: "given by the user",
 }
 LAST_OBSERVED: Final[Ground] = "last_observed"
@@ -73,5 +73,5 @@ def _kind(source: str, known: Iterable[TokenPrices], time: int, *, is_last: bool
     if all(quote.counts_at(time) for quote in quotes):
         return f"{text} ({age})"
     if any(quote.max_age is None for quote in quotes):
-        return f"{text} ({age}, up to which age it is accepted is not known)"
-    return f"{text} ({age}, too old for the protocol itself)"
+        return f"{text} ({age}, no limit known)"
+    return f"{text} ({age}, past its limit)"

@@ -81,6 +81,21 @@ def token_prices(
     return {token: _prices_of(got, token, state or {}, users, basis) for token in got.tokens}
 
 
+def choose(
+    quotes: Sequence[Quote], basis: PriceBasis, time: int
+) -> tuple[Quote | None, Ground | None]:
+    """The price that counts, and why: the user's own, that of the basis, the first not too old."""
+    named = [quote for quote in quotes if quote.price is not None]
+    given = [quote for quote in named if GROUNDS[quote.source] == "user"]
+    chosen = [quote for quote in named if GROUNDS[quote.source] == basis]
+    young = [quote for quote in named if quote.counts_at(time)]
+    for quote in (*given, *chosen, *young):
+        return quote, GROUNDS[quote.source]
+    if not named:
+        return None, None
+    return max(named, key=lambda quote: quote.observed_at or 0), "last_observed"
+
+
 def market_prices(market: Market, prices: Mapping[str, TokenPrices]) -> Prices:
     """``MarketPrices``; ``MissingError`` names the token that has no price."""
     return Prices(
@@ -129,26 +144,7 @@ def _prices_of(
         _feed(got, token),
     )
     quotes = tuple(quote for quote in found if quote is not None)
-    return TokenPrices(token, decimals, quotes, *_choice(quotes, basis, got.block.time))
-
-
-def _choice(
-    quotes: Sequence[Quote], basis: PriceBasis, time: int
-) -> tuple[Quote | None, Ground | None]:
-    """The price that counts, and why."""
-    named = [quote for quote in quotes if quote.price is not None]
-    given = [quote for quote in named if quote.source == USER]
-    if given:
-        return given[0], GROUNDS[USER]
-    if basis != FRESHEST:
-        chosen = [quote for quote in named if GROUNDS[quote.source] == basis]
-    else:
-        chosen = [quote for quote in named if quote.counts_at(time)]
-    if chosen:
-        return chosen[0], GROUNDS[chosen[0].source]
-    if basis != FRESHEST or not named:
-        return None, None
-    return max(named, key=lambda quote: quote.observed_at or 0), "last_observed"
+    return TokenPrices(token, decimals, quotes, *choose(quotes, basis, got.block.time))
 
 
 def _user(
