@@ -59,7 +59,10 @@ endings as (
     where
         event.block_number > answers.last_block
         and event.block_number <= answers.block_number
-        and (event.after is null or list_contains($liquidations, event.kind))
+        and (
+            event.after is null or event.kind = 'settle'
+            or list_contains($liquidations, event.kind)
+        )
     group by answers.id
 ),
 now_open as (

@@ -66,6 +66,7 @@ def take(
         state=state,
         accounts=raw.accounts,
         prices=raw.prices,
+        price_basis=raw.price_basis,
     )
     protocol = protocols()[deployment.protocol]
     return Taken(raw, found, drive(protocol.snapshot(deployment, found, request), answer))

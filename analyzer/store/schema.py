@@ -51,7 +51,7 @@ create table raw_snapshots (
     sequence bigint, chain_id bigint, protocol varchar, deployment varchar,
     block_number bigint, block_hash varchar, parent_hash varchar, block_time bigint,
     accounts json, source varchar, with_logs boolean, prices json, call_ids integer[],
-    recent json
+    recent json, price_basis varchar
 );
 create table checkpoints (
     chain_id bigint, protocol varchar, deployment varchar, filter varchar,
@@ -67,8 +67,9 @@ create table finding_history (
 ADDED: Final = """
 alter table finding_history add column if not exists cause varchar;
 alter table finding_history add column if not exists measure json;
+alter table raw_snapshots add column if not exists price_basis varchar default 'executed';
 """
-"""What files of an earlier release lack, and nothing that they hold could tell."""
+"""What files of an earlier release lack; their snapshots rest on executed prices, however old."""
 
 REPLAYS: Final = """
 create or replace table replays (

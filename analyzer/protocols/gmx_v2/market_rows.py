@@ -13,7 +13,7 @@ from analyzer.protocols.gmx_v2.funding import NextFunding, get_next_funding_amou
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
 from analyzer.protocols.gmx_v2.prices import ORACLE, ROLES, Quote, TokenPrices
 from analyzer.protocols.gmx_v2.readings import Readings
-from analyzer.protocols.gmx_v2.state import Market, MarketState, Prices, side
+from analyzer.protocols.gmx_v2.state import Market, MarketState, Price, Prices, side
 from analyzer.reads import Failed, MissingError
 from analyzer.rows import At, DataQuality, Funding, Markets, MarketStatus, Row, Tokens, price_id
 from analyzer.rows import Prices as PriceRow
@@ -134,9 +134,9 @@ def price_row(
     log_index: int = -1,
     is_used: bool = False,
 ) -> PriceRow:
-    """One source's price. Only a feed states an age after which it is stale: its heartbeat."""
-    price = quote.price
-    heartbeat = quote.facts.get("PRICE_FEED_HEARTBEAT_DURATION")
+    """One source's price, with the age up to which the protocol accepts it."""
+    price = quote.price if isinstance(quote.price, Price) else None
+    reason = {"reason": quote.price.reason} if isinstance(quote.price, Failed) else {}
     return PriceRow(
         at=at,
         log_index=log_index,
@@ -148,14 +148,15 @@ def price_row(
         price_min=price_e18(price.min, decimals) if price else None,
         price_max=price_e18(price.max, decimals) if price else None,
         observed_at=quote.observed_at,
-        max_age=heartbeat,
-        max_age_source=None if heartbeat is None else "PRICE_FEED_HEARTBEAT_DURATION",
+        max_age=quote.max_age,
+        max_age_source=quote.max_age_source,
         deviation_limit_bps=limit if quote.source == ORACLE else None,
         is_used=is_used,
         inputs={
             "min": price.min if price else None,
             "max": price.max if price else None,
             **quote.facts,
+            **reason,
         },
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from analyzer.assets import asset_of
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
+from analyzer.protocols.gmx_v2.candidates import alternatives
 from analyzer.protocols.gmx_v2.forms import margin_legs
 from analyzer.protocols.gmx_v2.market_rows import price_e18, usd
 from analyzer.protocols.gmx_v2.position import Held
@@ -140,6 +141,7 @@ def _account_row(at: At, assessor: Assessor, held: Held, assessed: Assessed) -> 
         outputs={
             "executable": verdict_of(assessed.executable),
             "stored": verdict_of(assessed.stored),
+            "price_alternatives": alternatives(assessor, assessed),
         },
     )
 
