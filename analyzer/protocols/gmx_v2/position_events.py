@@ -12,6 +12,7 @@ from analyzer.event_columns import Values
 from analyzer.evm import Log
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.ledger import Ledger
+from analyzer.protocols.gmx_v2.price_doubts import USED_PRICE
 from analyzer.reads import MalformedError
 from analyzer.rows import EventKind
 from analyzer.units import ceil_div, to_e18
@@ -82,7 +83,7 @@ def _identify(run: Ledger, values: Values) -> tuple[str, Mapping[str, Any] | Non
     )
     if own != values["positionKey"]:
         raise MalformedError(f"{key} is not the key of the position that it comes with")
-    return key, run.book.get(key)
+    return key, run.book.state.get(key)
 
 
 def _after(values: Values, pending: int | None, unknown: Any) -> dict[str, Any]:
@@ -105,11 +106,11 @@ def _leave_position(
     collateral_usd = values["collateralDeltaAmount"] * values["collateralTokenPrice.min"]
     pnl = values.get("basePnlUsd")
     fee = run.fees.pop(key, None)
-    run.leave(
+    run.book.leave(
         log,
         kind,
         key,
-        after,
+        None if values["sizeInUsd"] == 0 else after,
         position_id=key,
         margin_id=key,
         account=values["account"],
@@ -120,6 +121,18 @@ def _leave_position(
         collateral_delta=to_e18(sign * collateral_usd, 30),
         fee_usd=None if fee is None else to_e18(fee, 30),
         pnl_usd=None if pnl is None else to_e18(pnl, 30),
+    )
+    used = {
+        name: [values[f"{name}TokenPrice.min"], values[f"{name}TokenPrice.max"]]
+        for name in ("index", "collateral")
+    }
+    place = {"blockNumber": log.block_number, "logIndex": log.log_index}
+    run.book.leave(
+        log,
+        "price",
+        USED_PRICE + values["market"],
+        {**used, "collateralToken": values["collateralToken"], "blockTime": log.block_time} | place,
+        market=values["market"],
     )
 
 

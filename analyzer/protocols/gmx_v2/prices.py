@@ -13,6 +13,7 @@ from analyzer.assets import asset_of
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocol import FRESHEST, PriceBasis, State
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
+from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE, Doubt, price_doubts
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.state import Market, Price, Prices
 from analyzer.protocols.gmx_v2.words import HEARTBEAT, MAX_PRICE_AGE
@@ -25,10 +26,6 @@ USER: Final = "user"
 ROLES: Final[dict[PriceSource, PriceRole]] = {
     EXECUTED: "keeper", ORACLE: "reference", USER: "user",
 }  # fmt: skip
-PRICE_STATE: Final = "price:"
-"""State keys of executed prices: this and the token."""
-LOST: Final = "lost:"
-"""State keys of accounts of which a position's change could not be read: this and the account."""
 MOST_DECIMALS: Final = 60
 
 Ground = Literal["user", "executed", "feed", "last_observed"]
@@ -82,7 +79,11 @@ def token_prices(
     basis: PriceBasis = FRESHEST,
 ) -> dict[str, TokenPrices]:
     """Every token's prices, with the one that counts on this basis."""
-    return {token: _prices_of(got, token, state or {}, users, basis) for token in got.tokens}
+    doubts = price_doubts(got, state or {})
+    return {
+        token: _prices_of(got, token, state or {}, doubts.get(token), users, basis)
+        for token in got.tokens
+    }
 
 
 def choose(
@@ -139,12 +140,17 @@ def decimals_of(got: Readings, token: str) -> int | None:
 
 
 def _prices_of(
-    got: Readings, token: str, state: State, users: Mapping[str, int], basis: PriceBasis
+    got: Readings,
+    token: str,
+    state: State,
+    doubt: Doubt | None,
+    users: Mapping[str, int],
+    basis: PriceBasis,
 ) -> TokenPrices:
     decimals = decimals_of(got, token)
     found = (
         _user(got, token, decimals, users),
-        _executed(got, token, state),
+        _executed(got, token, state, doubt),
         _feed(got, token),
     )
     quotes = tuple(quote for quote in found if quote is not None)
@@ -169,16 +175,21 @@ def _user(
     return Quote(USER, price, got.block.time, {"price": given})
 
 
-def _executed(got: Readings, token: str, state: State) -> Quote | None:
+def _executed(got: Readings, token: str, state: State, doubt: Doubt | None) -> Quote | None:
     """The newest ``OraclePriceUpdate``, which ``Oracle`` accepts up to ``MAX_ORACLE_PRICE_AGE``.
 
-    A word of 0 was never set: no age at all would be young enough.
+    A word of 0 was never set: no age at all would be young enough. A newer one that is not known
+    was observed in its block at the latest.
     """
     after = state.get(PRICE_STATE + token)
+    age = got.get("global", "", MAX_PRICE_AGE) or None
+    if doubt is not None:
+        lost = Failed(doubt.reason)
+        facts = {"reason": doubt.reason}
+        return Quote(EXECUTED, lost, doubt.block_time, facts, age, age and MAX_PRICE_AGE)
     if after is None:
         return None
     price = Price(after["minPrice"], after["maxPrice"])
-    age = got.get("global", "", MAX_PRICE_AGE) or None
     return Quote(EXECUTED, price, after["timestamp"], after, age, age and MAX_PRICE_AGE)
 
 

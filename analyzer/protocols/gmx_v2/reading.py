@@ -24,6 +24,7 @@ from analyzer.protocols.gmx_v2.words import (
     market_fields,
     market_words,
     position_fields,
+    sum_words,
 )
 from analyzer.reads import Failed, MissingError, Read, Reads, Values
 
@@ -37,18 +38,15 @@ def read_state(
     release: Release,
     block: Block,
     accounts: Sequence[str],
-    known_accounts: Iterable[str],
-    *,
-    positions: bool,
 ) -> Reads[Readings]:
-    """Markets, tokens and price feeds; positions if asked for; every account's discounts.
+    """Markets, tokens and price feeds; positions; every account's discounts.
 
-    ``accounts`` narrows the positions that are read, ``known_accounts`` are those whose positions
-    are known already.
+    ``accounts`` narrows the positions that are read. Which there are the DataStore lists itself, so
+    no log is needed to find one.
     """
     store = DataStore(deployment.contracts[DATA_STORE].lower())
     got = Readings(deployment, release, block)
-    sets = _position_sets(accounts) if positions else {}
+    sets = _position_sets(accounts)
     got.take(
         (
             yield {
@@ -63,7 +61,7 @@ def read_state(
     )
     yield from _read_sets(got, store, sets)
     yield from _read_members(got, store)
-    yield from _read_words(got, store, {*known_accounts, *_accounts(got)})
+    yield from _read_words(got, store, set(_accounts(got)))
     yield from _read_referrals(got)
     return got
 
@@ -114,6 +112,7 @@ def _read_words(got: Readings, store: DataStore, accounts: Iterable[str]) -> Rea
     for market, props in got.markets.items():
         if props.index_token != ZERO_ADDRESS:
             questions |= _words(store, "market", market, market_words(got.release, props))
+            questions |= _words(store, "sum", market, sum_words(props))
     erc20, referrals = load_abi(NAME, "Token"), _referral_storage(got)
     for token in got.tokens:
         questions |= _words(store, "token", token, feed_words(token))

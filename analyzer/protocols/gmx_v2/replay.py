@@ -1,21 +1,22 @@
 """EventEmitter logs to rows: positions after each change, executed prices, markets' state."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
+from analyzer.protocols.book import Book, take
 from analyzer.protocols.gmx_v2.deployments import EVENT_EMITTER
 from analyzer.protocols.gmx_v2.event_data import event_topics, known_events
-from analyzer.protocols.gmx_v2.ledger import PRICE, Ledger
+from analyzer.protocols.gmx_v2.ledger import Ledger
 from analyzer.protocols.gmx_v2.log_rows import executed_price, funding_row
 from analyzer.protocols.gmx_v2.position_events import (
     position_decrease,
     position_fees,
     position_increase,
 )
-from analyzer.protocols.gmx_v2.prices import PRICE_STATE
+from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE
 from analyzer.reads import MalformedError
 from analyzer.rows import Row
 
@@ -41,32 +42,32 @@ def events(_: Deployment) -> Sequence[Known]:
 
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left."""
-    run = Ledger(deployment, dict(state))
+    run = Ledger(Book(deployment, dict(state)))
     for log, event, values in decode(events(deployment), logs):
         if event is None:
-            run.complain(log, "unknown_event", "no event by this name is known")
+            subject = log.topics[1] if len(log.topics) > 1 else log.tx_hash
+            run.book.complain(log, "unknown_event", subject, "no event by this name is known")
             continue
-        handler = HANDLERS[event.name]
         run.enter(log.tx_hash)
-        try:
-            if isinstance(values, MalformedError):
-                raise values
-            handler(run, log, values)
-        except (MalformedError, KeyError) as error:
-            what = f"item {error} is missing" if isinstance(error, KeyError) else str(error)
-            run.complain(log, "malformed_log", what)
-            if handler in (position_increase, position_decrease):
-                run.lose(log, what)
-    return run.rows
+        items = values if isinstance(values, MalformedError) else Items(values)
+        take(run.book, HANDLERS, run, log, event, items)
+    return run.book.rows
+
+
+class Items(dict[str, Any]):
+    """An event's items by key; one that is missing makes the log unreadable."""
+
+    def __missing__(self, key: str) -> Any:
+        raise MalformedError(f"item {key!r} is missing")
 
 
 def _oracle_price_update(run: Ledger, log: Log, values: Values) -> None:
     token = values["token"]
     if not 0 < values["minPrice"] <= values["maxPrice"]:
-        detail = f"{token}: minPrice {values['minPrice']}, maxPrice {values['maxPrice']}"
-        run.complain(log, "invalid_price", detail)
+        detail = f"minPrice {values['minPrice']}, maxPrice {values['maxPrice']}"
+        run.book.complain(log, "invalid_price", token, detail)
         return
-    before = run.book.get(PRICE_STATE + token, {})
+    before = run.book.state.get(PRICE_STATE + token, {})
     after = {
         **{name: values[name] for name in ("minPrice", "maxPrice", "timestamp", "provider")},
         "previousMinPrice": before.get("minPrice"),
@@ -74,17 +75,17 @@ def _oracle_price_update(run: Ledger, log: Log, values: Values) -> None:
         "blockNumber": log.block_number,
         "logIndex": log.log_index,
     }
-    run.leave(log, PRICE, PRICE_STATE + token, after)
-    run.rows.append(executed_price(run.at(log), log, token, after))
+    run.book.leave(log, "price", PRICE_STATE + token, after)
+    run.book.rows.append(executed_price(run.book.at(log), log, token, after))
 
 
 def _word(word: str, value: str) -> "Handler":
     """A handler of events that say a market's word: what it is now, and by how much it changed."""
 
     def handle(run: Ledger, log: Log, values: Values) -> None:
-        run.rows.append(
+        run.book.rows.append(
             funding_row(
-                run.at(log),
+                run.book.at(log),
                 log,
                 values,
                 side=values.get("isLong"),
@@ -104,15 +105,15 @@ def _cumulative_borrowing_factor(run: Ledger, log: Log, values: Values) -> None:
 def _funding(run: Ledger, log: Log, values: Values) -> None:
     """The rate has no direction here: it is unsigned, and the event names no side."""
     inputs = {"fundingFactorPerSecond": values["fundingFactorPerSecond"]}
-    run.rows.append(funding_row(run.at(log), log, values, inputs=inputs))
+    run.book.rows.append(funding_row(run.book.at(log), log, values, inputs=inputs))
 
 
 def _borrowing(run: Ledger, log: Log, values: Values) -> None:
     """The side is that of the cumulative factor that was updated just before."""
     rate = values["borrowingFactorPerSecond"]
-    run.rows.append(
+    run.book.rows.append(
         funding_row(
-            run.at(log),
+            run.book.at(log),
             log,
             values,
             side=run.borrowing_side.get(values["market"]),

@@ -5,6 +5,7 @@ from typing import Any
 
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
+from analyzer.protocols.evidence import readable
 from analyzer.protocols.gmx_v2.assess import Assessor
 from analyzer.protocols.gmx_v2.datastore import NAME
 from analyzer.protocols.gmx_v2.keys import position_key
@@ -16,11 +17,13 @@ from analyzer.protocols.gmx_v2.market_rows import (
 )
 from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.position_rows import position_rows
+from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE, USED_PRICE
 from analyzer.protocols.gmx_v2.price_facts import basis_text
-from analyzer.protocols.gmx_v2.prices import LOST, PRICE_STATE, token_prices
+from analyzer.protocols.gmx_v2.prices import token_prices
 from analyzer.protocols.gmx_v2.reading import read_state
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.releases import release_named
+from analyzer.protocols.gmx_v2.totals import position_totals
 from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
 from analyzer.reads import Failed, Reads
 from analyzer.rows import At, DataQuality, Row
@@ -29,52 +32,35 @@ from analyzer.rows import At, DataQuality, Row
 def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> Reads[Snapshot]:
     """Tokens, markets, prices, funding, and every position of the request's scope."""
     at = At(deployment.chain_id, NAME, deployment.name, request.block.number)
-    logged = _from_logs(request)
     got = yield from read_state(
-        deployment,
-        release_named(found.release),
-        request.block,
-        request.accounts,
-        {one.fields["account"] for one in logged.values()},
-        positions=request.source != "logs",
+        deployment, release_named(found.release), request.block, request.accounts
     )
-    complaints = _lost(at, request)
-    complete = not complaints and (request.source == "state" or request.state is not None)
-    if request.source == "logs":
-        held = list(logged.values())
-    else:
-        held = _from_state(got)
-        if request.source == "both":
-            complaints += _differences(at, logged, {one.key: one for one in held})
+    held = _from_state(got)
+    complaints: list[DataQuality] = []
+    if request.source != "state":
+        complaints = _differences(at, _from_logs(request), {one.key: one for one in held})
     prices = token_prices(got, request.state, request.prices, request.price_basis)
     assessor = Assessor(got, prices)
-    rows: list[Row] = [*complaints, *_market_rows(at, got, assessor, held)]
+    totals = [] if request.accounts else position_totals(at, got, held, prices)
+    rows: list[Row] = [*complaints, *totals, *_market_rows(at, got, assessor, held)]
     for one in held:
         rows += position_rows(at, assessor, one)
     used = _used_tokens(got, held)
     basis = basis_text(request.price_basis, prices, used, request.block.time)
-    return Snapshot(rows, basis, complete)
+    quotes = [prices[token].used for token in used if token in prices]
+    is_priced = not any(quote and isinstance(quote.price, Failed) for quote in quotes)
+    is_found = request.source == "state" or request.state is not None
+    return Snapshot(rows, basis, is_found and is_priced)
 
 
 def _from_logs(request: SnapshotRequest) -> dict[str, Held]:
     """The open positions that the logs left behind, within the scope."""
-    if request.source == "state":
-        return {}
     return {
         key: Held(key, after, after.get("unknown"))
-        for key, after in (request.state or {}).items()
-        if not key.startswith((PRICE_STATE, LOST))
+        for key, after in readable(request.state)
+        if not key.startswith((PRICE_STATE, USED_PRICE))
         and (not request.accounts or after["account"] in request.accounts)
     }
-
-
-def _lost(at: At, request: SnapshotRequest) -> list[DataQuality]:
-    """Accounts of which the logs do not say everything, where positions come from logs."""
-    return [
-        DataQuality(at=at, kind="lost_position", subject=key, detail=str(after["unknown"]))
-        for key, after in (request.state or {}).items()
-        if request.source == "logs" and key.startswith(LOST)
-    ]
 
 
 def _from_state(got: Readings) -> list[Held]:

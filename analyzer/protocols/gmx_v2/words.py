@@ -100,6 +100,17 @@ def market_words(release: Release, market: Market) -> Iterator[tuple[str, Word]]
                 yield f"{name}:{collateral}:{side(is_long)}", _uint(name, m, token, is_long)
 
 
+def sum_words(market: Market) -> Iterator[tuple[str, Word]]:
+    """``COLLATERAL_SUM`` by token and side: no verdict rests on it, but the totals do."""
+    for token in dict.fromkeys((market.long_token, market.short_token)):
+        for is_long in (True, False):
+            arguments = (market.market_token, token, is_long)
+            yield (
+                f"COLLATERAL_SUM:{token}:{side(is_long)}",
+                Word("getUint", key("COLLATERAL_SUM", *arguments), is_optional=True),
+            )
+
+
 def inventory_words(virtual_token_id: int) -> Iterator[tuple[str, Word]]:
     """The virtual inventory of an index token that has one."""
     for name in ("VIRTUAL_INVENTORY_FOR_POSITIONS", "VIRTUAL_INVENTORY_FOR_POSITIONS_IN_TOKENS"):
