@@ -14,6 +14,7 @@ from analyzer.indexer.verify import Verified, verify_database, verify_vectors
 from analyzer.protocol import Comparison
 
 SHOWN_DIFFERENCES = 20
+GRAVITY = ("verdict", "flip", "value")
 
 
 @click.command()
@@ -123,7 +124,8 @@ def _say_why(one: Verified) -> None:
     found = one.comparison
     for error in dict.fromkeys(map(str, one.errors)):
         click.echo(f"error: {one.title}: {error}", err=True)
-    for difference in found.differences[:SHOWN_DIFFERENCES]:
+    gravest_first = sorted(found.differences, key=lambda one: GRAVITY.index(one.kind))
+    for difference in gravest_first[:SHOWN_DIFFERENCES]:
         theirs = "this node's" if difference in one.recomputed.differences else "the contract's"
         click.echo(
             f"{one.title}: {difference.subject} {difference.name} ({difference.kind}): "

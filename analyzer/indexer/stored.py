@@ -106,5 +106,5 @@ def _why_none(path: Path, wanted: Wanted, label: str, shown: Sequence[SnapshotAt
         )
     return (
         f"no snapshot{until} is of chain {wanted.chain_id} and what --protocol and --deployment "
-        f"name; {path.name} holds {named}"
+        f"name: it holds {named}"
     )

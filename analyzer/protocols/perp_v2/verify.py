@@ -55,9 +55,11 @@ def verify(
                 name = f"{subject} {position.market}"
                 _compare(comparison, "value", name, "markPrice", ours, answers, key)
     for fund in sorted(funds):
-        theirs = _plain(answers["fund",])
-        if "unknown" not in fund:
-            comparison.compare("value", subject, "insuranceFundCapacity", fund, str(theirs))
+        theirs = answers["fund",]
+        if UNKNOWN in fund or (isinstance(theirs, Failed) and not theirs.reverted):
+            comparison.skip(f"{subject} insuranceFundCapacity: {fund}, {_plain(theirs)}")
+        else:
+            comparison.compare("value", subject, "insuranceFundCapacity", fund, str(_plain(theirs)))
     return comparison
 
 
@@ -84,12 +86,15 @@ def _compare_account(
         kind = "verdict" if name == "vaultIsLiquidatable" else "value"
         ours = account.outputs[name]
         _compare(comparison, kind, subject, name, ours, answers, (trader, name))
-    value, requirement = answers[trader, "accountValue"], answers[trader, "marginRequirement"]
-    if isinstance(value, Failed) or isinstance(requirement, Failed):
-        theirs = UNKNOWN
+    both = [answers[trader, name] for name in ("accountValue", "marginRequirement")]
+    unread = [one.reason for one in both if isinstance(one, Failed) and not one.reverted]
+    if unread:
+        comparison.skip(f"{subject} margin: {unread[0]}")
+    elif any(isinstance(one, Failed) for one in both):
+        comparison.compare("verdict", subject, "margin", account.state, UNKNOWN)
     else:
-        theirs = LIQUIDATABLE if value < requirement else "safe"
-    comparison.compare("verdict", subject, "margin", account.state, theirs)
+        theirs = LIQUIDATABLE if both[0] < both[1] else "safe"
+        comparison.compare("verdict", subject, "margin", account.state, theirs)
     ours = account.inputs["settlementBalance"]
     _compare(
         comparison, "value", subject, "getBalance", ours, answers, (trader, "settlementBalance")
@@ -140,8 +145,9 @@ def _compare_position(
         _compare(comparison, "value", name, "pendingFee", order["pendingFee"], answers, key)
     ours = str(position.outputs["liquidate"])
     theirs = _outcome(answers[trader, market, "liquidate"])
-    if ours.startswith(UNKNOWN):
-        comparison.skip(f"{name} liquidate: {ours}")
+    unknown = next((said for said in (ours, theirs) if said.startswith(UNKNOWN)), None)
+    if unknown is not None:
+        comparison.skip(f"{name} liquidate: {unknown}")
     elif theirs in LIQUIDATOR_LIMITS:
         passed = ours not in TRADER_REFUSALS
         comparison.compare("verdict", name, f"liquidate before {theirs}", passed, True)
@@ -160,7 +166,9 @@ def _compare(
 ) -> None:
     """One view; a revert of theirs is met by the same reason of ours."""
     theirs = answers[key]
-    if isinstance(ours, Mapping) and "unknown" in ours:
+    if isinstance(theirs, Failed) and not theirs.reverted:
+        comparison.skip(f"{subject} {name}: {theirs.reason}")
+    elif isinstance(ours, Mapping) and "unknown" in ours:
         comparison.skip(f"{subject} {name}: {ours['unknown']}")
     elif isinstance(ours, Mapping) and isinstance(theirs, Failed):
         agrees = str(ours.get("revert", "")).endswith(_outcome(theirs))

@@ -100,5 +100,6 @@ def orders_of(position: StoredPosition) -> list[tuple[tuple[int, int], Mapping[s
     named = [
         ((order["lowerTick"], order["upperTick"]), order)
         for order in position.inputs.get("orders") or ()
+        if order is not None
     ]
     return [(ticks, order) for ticks, order in named if None not in ticks]
