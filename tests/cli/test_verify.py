@@ -2,12 +2,14 @@
 
 import copy
 import json
+import shutil
 from hashlib import sha256
 
 import duckdb
 import pytest
 
 from analyzer.abi import load_abi
+from analyzer.chain import open_chain
 from analyzer.chain.recording import RecordedChain
 from analyzer.indexer.deployments import deployment_of
 from analyzer.indexer.plan import Plan
@@ -23,13 +25,33 @@ COMPLAINT = "chain_id, protocol, deployment, block_number, -1, 'position_differe
 REASON = "a log of it cannot be read"
 
 
-@pytest.fixture
-def indexed(perpscope):
-    def run(url=URL, *more):
-        ran = perpscope("index", "--rpc-url", url, *more)
-        assert ran.code == 0, ran.err
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory):
+    """Databases of recorded chains, each indexed once."""
+    folder, made = tmp_path_factory.mktemp("databases"), {}
 
-    return run
+    def database(url, names):
+        path = folder / f"{len(made)}.duckdb"
+        if (url, names) not in made:
+            chain = open_chain([url])
+            tables = [t for t in chain.deployments if not names or t["name"] in names]
+            found = [deployment_of(table, "the recording", for_people=True) for table in tables]
+            for outcome in index(chain, path, Plan(deployments=found)):
+                assert outcome.error is None
+            made[url, names] = path
+        return made[url, names]
+
+    return database
+
+
+@pytest.fixture
+def indexed(databases, tmp_path):
+    """A copy of such a database, where the commands look for one."""
+
+    def copied(url=URL, *names):
+        shutil.copy(databases(url, names), tmp_path / "perpscope.duckdb")
+
+    return copied
 
 
 @pytest.fixture
@@ -96,7 +118,7 @@ def test_it_says_what_each_half_compared_and_what_has_no_view(perpscope, indexed
 def test_a_stored_row_that_is_not_what_the_state_comes_to(
     perpscope, indexed, change, sql, kind, shown
 ):
-    indexed(URL, "--deployment", "local-a")
+    indexed(URL, "local-a")
     change(sql)
     ran = perpscope("verify", "--rpc-url", URL, "-f", "json")
     assert ran.code == 1
@@ -117,7 +139,7 @@ def test_a_margin_account_that_is_missing_is_a_wrong_verdict(perpscope, indexed,
 
 
 def test_an_account_without_a_verdict_is_skipped_by_name(perpscope, indexed, change, tmp_path):
-    indexed(URL, "--deployment", "local-c")
+    indexed(URL, "local-c")
     with duckdb.connect(str(tmp_path / "perpscope.duckdb"), read_only=True) as connection:
         (one,) = connection.execute(
             "select margin_id, account, market from positions order by all limit 1"
@@ -145,7 +167,7 @@ def test_an_account_without_a_verdict_is_skipped_by_name(perpscope, indexed, cha
 
 
 def test_accounts_are_skipped_by_name_where_a_price_was_not_read(
-    perpscope, gmx_v1_recording, write_recording, indexed, tmp_path
+    perpscope, gmx_v1_recording, write_recording, tmp_path
 ):
     feed = load_abi("gmx_v1", "VaultPriceFeed").functions["getPrice"].selector.hex()
     without = copy.copy(gmx_v1_recording)
@@ -153,7 +175,8 @@ def test_accounts_are_skipped_by_name_where_a_price_was_not_read(
         {**call, "result": "0x"} if call["data"].startswith(f"0x{feed}") else call
         for call in without["calls"]
     ]
-    indexed(f"recording:{write_recording(without)}", "--deployment", "local-a")
+    url = f"recording:{write_recording(without)}"
+    assert perpscope("index", "--rpc-url", url, "--deployment", "local-a").code == 0
     with duckdb.connect(str(tmp_path / "perpscope.duckdb")) as connection:
         assert connection.execute("select distinct state from margin_accounts").fetchall() == [
             ("unknown",)
@@ -181,9 +204,10 @@ def test_one_deployment_that_cannot_be_asked_does_not_silence_the_others(
     assert tallies(ran)["local-c"]["verdicts"] == 1140
 
 
-def test_a_half_that_cannot_be_asked_leaves_the_other(perpscope, indexed):
+def test_a_half_that_cannot_be_asked_leaves_the_other(perpscope):
     """The Reader was recorded at executed prices, and not at a user's own."""
-    indexed(GMX_V2, "--price", "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e=1000")
+    price = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e=1000"
+    assert perpscope("index", "--rpc-url", GMX_V2, "--price", price).code == 0
     ran = perpscope("verify", "--rpc-url", GMX_V2, "-f", "json")
     assert ran.code == 2
     assert "error: gmx_v2 local: the recording gmx_v2.json.gz does not hold" in ran.err
@@ -195,13 +219,14 @@ def test_a_half_that_cannot_be_asked_leaves_the_other(perpscope, indexed):
 def test_snapshots_of_accounts_that_share_a_block_are_verified_together(
     perpscope, indexed, tmp_path
 ):
-    indexed(URL, "--deployment", "local-c")
+    indexed(URL, "local-c")
     with duckdb.connect(str(tmp_path / "perpscope.duckdb"), read_only=True) as connection:
         counts = connection.execute(
             "select account, count(*) from positions group by account order by 2 desc, 1 limit 2"
         ).fetchall()
     for account, _ in counts:
-        indexed(URL, "--deployment", "local-c", "--account", account, "--db", "two.duckdb")
+        scope = ("--deployment", "local-c", "--account", account)
+        assert perpscope("index", "--rpc-url", URL, *scope, "--db", "two.duckdb").code == 0
     ran = perpscope("verify", "--rpc-url", URL, "--db", "two.duckdb", "-f", "json")
     assert ran.code == 0, ran.err
     assert tallies(ran)["local-c"]["flips"] == sum(count for _, count in counts)
