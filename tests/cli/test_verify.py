@@ -11,6 +11,7 @@ import pytest
 from analyzer.abi import load_abi
 from analyzer.chain import open_chain
 from analyzer.chain.recording import RecordedChain
+from analyzer.evm import Answer
 from analyzer.indexer.deployments import deployment_of
 from analyzer.indexer.plan import Plan
 from analyzer.indexer.run import index
@@ -108,6 +109,8 @@ def test_it_says_what_each_half_compared_and_what_has_no_view(perpscope, indexed
         ("update margin_legs set slope = slope + 1", "value", "slope"),
         ("delete from prices where source = 'primary'", "value", "row"),
         ("delete from positions where side = 'long'", "value", "row"),
+        ("delete from tokens", "value", "row"),
+        ("update margin_accounts set reason = 'because'", "value", "reason"),
         (
             "update markets set parameters = json_merge_patch(parameters, '{\"maxLeverage\": 1}')",
             "value", "parameters.maxLeverage",
@@ -127,6 +130,36 @@ def test_a_stored_row_that_is_not_what_the_state_comes_to(
     assert f" {shown} ({kind}): ours " in ran.err
     assert "this node's " in ran.err
     assert ran.err.startswith("gmx_v1 local-a: ")
+
+
+def test_a_liquidation_price_or_verdict_that_was_not_known_is_skipped(perpscope, indexed, change):
+    indexed(URL, "local-a")
+    one = "margin_id = (select min(margin_id) from positions)"
+    change(f"update positions set liquidation_kind = 'unknown' where {one}")
+    change(
+        f"update margin_accounts set state_stored = 'unknown', reason = 'nobody knows' where {one}"
+    )
+    ran = perpscope("verify", "--rpc-url", URL, "-f", "json")
+    assert ran.code == 2
+    tally = tallies(ran)["local-a"]
+    assert (tally["skipped"], tally["flips"], tally["value_mismatches"]) == (2, 36, 0)
+    assert "liquidation price is unknown to us (it could not be told), by this node it" in ran.err
+    assert "state_stored is unknown to us (nobody knows), by this node it is safe" in ran.err
+
+
+@pytest.mark.parametrize("recording", sorted((FIXTURES / "demo").glob("*.json.gz")))
+def test_reverts_in_other_words_come_to_the_same(databases, tmp_path, recording):
+    """Nodes word them differently, and some give no reason at all."""
+
+    class Silent(Counting):
+        def answer(self, requests, block):
+            found = super().answer(requests, block)
+            return [one if one.error is None else Answer(error="") for one in found]
+
+    path = databases(f"recording:{recording}", ())
+    for one in verify_database(Silent(recording), path):
+        assert one.recomputed.differences == []
+        assert one.recomputed.compared > 1000
 
 
 def test_a_margin_account_that_is_missing_is_a_wrong_verdict(perpscope, indexed, change):
@@ -235,8 +268,8 @@ def test_snapshots_of_accounts_that_share_a_block_are_verified_together(
 class Counting:
     """A recorded chain that remembers what it was asked."""
 
-    def __init__(self):
-        self.chain, self.asked = RecordedChain(GMX_V1_RECORDING), []
+    def __init__(self, recording=GMX_V1_RECORDING):
+        self.chain, self.asked = RecordedChain(recording), []
 
     def __getattr__(self, name):
         return getattr(self.chain, name)
