@@ -5,14 +5,18 @@ A chain tells one lie while it is indexed and none while it is verified.
 
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from analyzer.chain.interface import Chain
 from analyzer.chain.recording import RecordedChain
+from analyzer.codec import decode
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Answer, Block, Request
 from analyzer.indexer.deployments import deployment_of
@@ -152,7 +156,7 @@ def tell_part(
     protocol: str, deployment: str, part: int, parts: int, seed: int | None
 ) -> list[Told]:
     """Lies about each of a part of a deployment's reads: one, or without a seed all there are."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, decoding_once():
         case = case_of(protocol, deployment, Path(folder))
         random = Random(f"{seed} {deployment} {part}")
         return [
@@ -160,6 +164,14 @@ def tell_part(
             for lies in list(lies_of(case).values())[part::parts]
             for lie in (lies if seed is None else random.sample(lies, 1))
         ]
+
+
+@contextmanager
+def decoding_once() -> Iterator[None]:
+    """The same answers are decoded for every lie: each of them once is enough."""
+    once = lru_cache(1 << 16)(decode)
+    with patch("analyzer.abi.decode", lambda kinds, data: once(tuple(kinds), data)):
+        yield
 
 
 def tell(case: Case, lie: Lie) -> Told:

@@ -20,6 +20,7 @@ from tests.lying_reads.sweep import (
     Case,
     Lie,
     case_of,
+    decoding_once,
     deployments,
     lies_of,
     tell,
@@ -31,6 +32,12 @@ ARGUMENTS = ["address", "bool", "bool", "bool"]
 TRADED = "0x9fe46736679d2d9a65f0992f2272de9f3c7fa6e0"
 ACCOUNTS = {"gmx_v1": 4, "gmx_v2": None, "perp_v1": 4, "perp_v2": 8}
 """How many accounts are indexed: of GMX v2, only the lists of all are recorded."""
+
+
+@pytest.fixture(autouse=True)
+def _decoding_once():
+    with decoding_once():
+        yield
 
 
 @pytest.mark.parametrize("protocol", sorted(RECORDINGS))
