@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test coverage packages lint format docs bench soak clean
+.PHONY: help demo test test-more coverage packages lint format docs bench soak clean
 
 help:  ## Show this list.
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ demo: $(READY)  ## Index the shipped recorded chains, show findings, write expor
 
 test: $(READY) lint packages  ## Everything that CI runs.
 	$(BIN)/python -m pytest -n 2
+
+test-more: $(READY) packages  ## What takes longer: the tests on another day and on a busy machine.
+	$(BIN)/python -m tests.conditions clock
+	$(BIN)/python -m tests.conditions load tests/chain tests/store
 
 coverage: $(READY) packages  ## Run the tests and show the lines and branches that none reaches.
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered

@@ -99,12 +99,17 @@ class Contract:
     abi: Abi
     address: str
 
-    def read(self, function: str, *arguments: Any, sender: str | None = None) -> Read:
-        """The read ``function(arguments)``, to be yielded to whoever can answer it."""
+    def read(
+        self, function: str, *arguments: Any, sender: str | None = None, is_optional: bool = False
+    ) -> Read:
+        """The read ``function(arguments)``, to be yielded to whoever can answer it.
+
+        ``is_optional``: see ``Call``.
+        """
         declared = self.abi.functions[function]
         return Read(
             name=f"{self.abi.contract}.{function}",
-            request=Call(self.address, declared.encode(*arguments), sender),
+            request=Call(self.address, declared.encode(*arguments), sender, is_optional),
             decode=declared.decode,
         )
 

@@ -49,11 +49,16 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An eth_call at a pinned block."""
+    """An eth_call at a pinned block.
+
+    An ``is_optional`` one need not be part of a recorded chain: nobody who recorded it could know
+    that it would be asked. Where it is missing, it was not read, and what needs it is unknown.
+    """
 
     to: str
     data: bytes
     sender: str | None = None
+    is_optional: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ can round them. The store derives its DDL from these classes and quarantines wha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 Text = Annotated[str, "VARCHAR"]
 Whole = Annotated[int, "BIGINT"]
@@ -17,6 +17,7 @@ E18 = Annotated[int, "DECIMAL(38,18)"]
 Bps = Annotated[int, "BIGINT"]
 Real = Annotated[float, "DOUBLE"]
 Json = Annotated[Mapping[str, Any], "JSON"]
+Books = Literal["balanced", "unbalanced", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ class Snapshots:
     """One row per deployment and block at which its state was read.
 
     ``scope`` is ``all`` or the accounts, comma-separated; ``positions_from`` is ``logs``, ``state``
-    or ``both``; ``complete`` is false while anything of the scope is missing.
+    or ``both``; ``complete`` is false while anything of the scope is missing or nothing proves that
+    it is not. ``books`` says how the positions compare with the totals that the protocol keeps:
+    ``balanced``, ``unbalanced``, or ``none`` where some accounts were read and there is nothing to
+    balance.
 
     A snapshot of some accounts never hides one of all. At the same block the two are one, of both
     scopes. At a later block it answers for its own accounts and the full one for all others:
@@ -71,6 +75,7 @@ class Snapshots:
     positions_from: Text
     price_basis: Text
     complete: Flag
+    books: Annotated[Books, "VARCHAR"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,17 +259,17 @@ class PositionEvents:
     block_time: Time | None
     kind: Text
     state_key: Text
-    position_id: Text | None
-    margin_id: Text | None
-    account: Text | None
-    market: Text | None
-    side: Text | None
-    collateral_token: Text | None
-    size_delta_usd: E18 | None
-    collateral_delta: E18 | None
-    price: E18 | None
-    fee_usd: E18 | None
-    pnl_usd: E18 | None
+    position_id: Text | None = None
+    margin_id: Text | None = None
+    account: Text | None = None
+    market: Text | None = None
+    side: Text | None = None
+    collateral_token: Text | None = None
+    size_delta_usd: E18 | None = None
+    collateral_delta: E18 | None = None
+    price: E18 | None = None
+    fee_usd: E18 | None = None
+    pnl_usd: E18 | None = None
     after: Json | None
 
 
@@ -278,6 +283,31 @@ class Balances:
     account: Text
     token: Text
     amount: E18 | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """One row per total that a protocol keeps of its positions, beside what they add up to.
+
+    ``stated`` is the contract's integer, ``summed`` that of the snapshot's positions, as text;
+    ``is_balanced`` if they differ by no more than ``bound``, the rounding that the contract's own
+    arithmetic allows (0 where it is exact). ``measures`` is ``size`` or ``collateral``.
+    """
+
+    KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "total_id")
+
+    at: At
+    total_id: Text
+    name: Text
+    subject: Text
+    side: Text
+    measures: Text
+    stated: Text | None
+    summed: Text
+    bound: Text
+    difference_usd: E18 | None
+    is_balanced: Flag
+    reason: Text | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +330,7 @@ class DataQuality:
 
 Row = (
     Deployments | Snapshots | Tokens | Markets | Positions | MarginAccounts | MarginLegs | Prices
-    | Funding | PositionEvents | Balances | DataQuality
+    | Funding | PositionEvents | Balances | Totals | DataQuality
 )  # fmt: skip
 
 TABLES: dict[type, str] = {
@@ -315,6 +345,7 @@ TABLES: dict[type, str] = {
     Funding: "funding",
     PositionEvents: "position_events",
     Balances: "balances",
+    Totals: "totals",
     DataQuality: "data_quality",
 }
 

@@ -77,8 +77,11 @@ class Recorder:
         answers = self._chain.answer(requests, block)
         self._blocks[block.number] = block
         self._read_up_to = max(self._read_up_to, block.number)
-        keys = [(block.number, request) for request in requests]
-        self._calls.update(zip(keys, answers, strict=True))
+        self._calls.update(
+            ((block.number, request), answer)
+            for request, answer in zip(requests, answers, strict=True)
+            if answer.read
+        )
         return answers
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from analyzer.chain.interface import Tag
 from analyzer.chain.reverts import reverted_with
 from analyzer.chain.wire import describe, matches
 from analyzer.errors import AnalyzerError
-from analyzer.evm import Answer, Block, Log, LogBatch, LogFilter, Request, Slot
+from analyzer.evm import NOT_READ, Answer, Block, Call, Log, LogBatch, LogFilter, Request, Slot
 from analyzer.payloads import Templates
 from analyzer.reads import MalformedError
 
@@ -34,10 +34,7 @@ class RecordedChain:
             self._chain_id = int(document["chain_id"])
             self.deployments: list[dict[str, Any]] = document.get("deployments", [])
             self._blocks = {block.number: block for block in map(wire.block, document["blocks"])}
-            self._logs = sorted(
-                map(self._timed, map(wire.log, document.get("logs", ()))),
-                key=lambda log: (log.block_number, log.log_index),
-            )
+            self._logs = _each_once(path, map(self._timed, map(wire.log, document.get("logs", ()))))
             self._answers = {_call_key(call): call for call in document.get("calls", ())}
             self._answers |= {_slot_key(slot): slot for slot in document.get("storage", ())}
             self._head = max(self._blocks)
@@ -95,6 +92,8 @@ class RecordedChain:
     def _answer(self, request: Request, block: Block) -> Answer:
         key = _request_key(request, block.number)
         if key not in self._answers:
+            if isinstance(request, Call) and request.is_optional:
+                return NOT_READ
             raise AnalyzerError(
                 f"the {self.label} does not hold {describe(request)} at block {block.number}: "
                 "record the chain again with this version"
@@ -123,6 +122,19 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path.name} cannot be read as a recorded chain ({error}): it must be gzip JSON"
         ) from error
     return document
+
+
+def _each_once(path: Path, logs: Iterable[Log]) -> list[Log]:
+    """The logs in chain order; a log that is there twice is one log."""
+    by_place: dict[tuple[int, int], Log] = {}
+    for log in logs:
+        place = (log.block_number, log.log_index)
+        if by_place.setdefault(place, log) != log:
+            raise AnalyzerError(
+                f"{path.name} holds two different logs {log.log_index} of block "
+                f"{log.block_number}: it is damaged, record the chain again with --record"
+            )
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def _call_key(raw: dict[str, Any]) -> tuple[Any, ...]:

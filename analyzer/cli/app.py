@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "explain": "Explain a finding or a position, line by line, in the contract's own integers.",
     "verify": "Compare our verdicts and amounts with the contracts' own.",
     "export": "Write every finding and report to files.",
+    "prune": "Drop a chain from the database.",
     "doctor": "Check the installation, the configuration, the node and the database.",
 }
 

@@ -14,7 +14,7 @@ from analyzer.cli.options import (
     queries_option,
 )
 from analyzer.cli.output import emit
-from analyzer.cli.querying import asked_params, choose, open_asked, query_options, run_all
+from analyzer.cli.querying import AsOf, asked_params, choose, open_asked, query_options, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.findings import Filters, Finding, Result, at_least, load
 from analyzer.findings.history import compare, record
@@ -50,7 +50,7 @@ def check(
     finding: Sequence[str],
     db: Path,
     filters: Filters,
-    block: int | None,
+    as_of: AsOf,
     fail_on: str,
     exit_zero: bool,
     max_age: int | None,
@@ -76,10 +76,10 @@ def check(
             chosen.append(known["stale_data"])
         param = [*param, f"max_age={max_age}"]
     asked = asked_params(param, known.values())
-    with open_asked(db, block, filters, config.talk) as connection:
+    with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
         compared, resolved = compare(connection, results, filters)
-    if block is None:
+    if as_of.block is None:
         _remember(db, [one for result in compared for one in result.findings], resolved)
     ignored = _ignored(ignore, config.ignored)
     shown = [_without(result, ignored) for result in compared]

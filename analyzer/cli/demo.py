@@ -64,7 +64,7 @@ def demo(config: Config, output_dir: Path) -> int:
             _index(config, recording, db)
     queries = load()
     findings = [query for query in queries.values() if query.is_finding]
-    with open_as_of(db, None) as connection:
+    with open_as_of(db) as connection:
         now = max(snapshot.block_time for snapshot in derived.snapshots(connection))
         moment = datetime.fromtimestamp(now, UTC)
         results = run_all(connection, findings, AS_RECORDED, Filters(), moment)

@@ -27,8 +27,8 @@ from analyzer.resources import resource
 
 Check = tuple[str, Callable[[], str]]
 UNKNOWABLE: Final = (
-    "note  completeness: no database can tell which logs a node left out of its answers;\n"
-    "      index again through another node and compare the two with --against"
+    "note  completeness: books that balance prove positions, not their history; index again\n"
+    "      through another node and compare the two with --against for logs left out"
 )
 
 

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.cli.accounts import resolve_accounts
 from analyzer.cli.config import Config
 from analyzer.cli.options import block_option, db_option, mainnet_option, queries_option
-from analyzer.cli.querying import Asked, open_as_of, run_all
+from analyzer.cli.querying import Asked, AsOf, open_as_of, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.exports.text import neutral
 from analyzer.findings import Filters, Query, load
@@ -47,6 +47,7 @@ def explain(
     db: Path,
     mainnet_rpc_url: str | None,
     block: int | None,
+    complete: bool,
     queries: Sequence[Path],
     format_name: str | None,
 ) -> int:
@@ -66,7 +67,7 @@ def explain(
         wanted = identifier.lower()
         if "." in wanted:
             (wanted,) = resolve_accounts([wanted], mainnet_rpc_url)
-        with open_as_of(db, block) as connection:
+        with open_as_of(db, AsOf(block, complete)) as connection:
             explained = _find(connection, wanted, list(known.values()))
     if not explained:
         raise AnalyzerError(

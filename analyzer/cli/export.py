@@ -8,7 +8,15 @@ import click
 
 from analyzer.cli.config import Config
 from analyzer.cli.options import queries_option
-from analyzer.cli.querying import Asked, asked_params, open_asked, query_options, run_all
+from analyzer.cli.querying import (
+    NEWEST,
+    Asked,
+    AsOf,
+    asked_params,
+    open_asked,
+    query_options,
+    run_all,
+)
 from analyzer.exports import write
 from analyzer.findings import Filters, Query, load
 
@@ -49,7 +57,7 @@ def export(
     formats: Sequence[str],
     db: Path,
     filters: Filters,
-    block: int | None,
+    as_of: AsOf,
     param: Sequence[str],
     queries: Sequence[Path],
 ) -> int:
@@ -68,7 +76,7 @@ def export(
         unknown = next(one for one in name if one not in known)
         raise click.UsageError(f"there is no query {unknown!r}: {nearest(unknown, known)}")
     asked = asked_params(param, known.values())
-    written = export_all(db, output_dir, chosen, asked, filters, formats, block, config.talk)
+    written = export_all(db, output_dir, chosen, asked, filters, formats, as_of, config.talk)
     if config.talk >= 0:
         click.echo(f"wrote {len(written)} files to {output_dir}", err=True)
     return 0
@@ -81,12 +89,12 @@ def export_all(
     asked: Asked,
     filters: Filters,
     formats: Sequence[str],
-    block: int | None = None,
+    as_of: AsOf = NEWEST,
     talk: int = 0,
     now: datetime | None = None,
 ) -> list[Path]:
     """One file for each query and format; a query without rows gives a file without rows."""
-    with open_asked(db, block, filters, talk) as connection:
+    with open_asked(db, as_of, filters, talk) as connection:
         results = run_all(connection, queries, asked, filters, now)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []

@@ -142,7 +142,11 @@ def _report(config: Config, outcome: Outcome) -> None:
     name = outcome.deployment.title
     assert outcome.block is not None
     unknown = f", {outcome.unknown:,} unknown" if outcome.unknown else ""
-    partly = "" if outcome.complete else "; INCOMPLETE, see `perpscope check data_quality`"
+    partly = ""
+    if not outcome.complete:
+        partly = "; INCOMPLETE, see `perpscope check unbalanced unknown_state data_quality`"
+    elif outcome.books == "none":
+        partly = "; some accounts only, so there are no totals to balance"
     _say(
         config,
         f"{name}: block {outcome.block.number:,}, {outcome.positions:,} open positions{unknown}, "

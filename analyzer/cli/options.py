@@ -151,7 +151,12 @@ def queries_option(command: Command) -> Command:
 
 
 def block_option(command: Command) -> Command:
-    """``--block``: as of an earlier snapshot."""
+    """``--block`` and ``--complete``: as of an earlier snapshot, or of the last whole one."""
+    command = click.option(
+        "--complete",
+        is_flag=True,
+        help="Pass over snapshots that are not complete: as of the last one that is.",
+    )(command)
     return click.option(
         "--block", type=int, metavar="N", help="As of the newest snapshot at or below block N."
     )(command)

@@ -44,8 +44,27 @@ class Asked:
         return general | special
 
 
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """Which snapshots answer: the newest, those up to a ``block``, the ``complete`` ones only."""
+
+    block: int | None = None
+    complete: bool = False
+
+    def refusal(self) -> str:
+        """Why none answers, and what to do."""
+        kind = "complete snapshot" if self.complete else "snapshot"
+        if self.block is None:
+            return f"there is no {kind} of these deployments in the database: check the filters, or"
+        return f"there is no {kind} at or below block {self.block:,}:"
+
+    def cure(self) -> str:
+        """The command that makes one."""
+        return "perpscope index" if self.block is None else f"perpscope index --block {self.block}"
+
+
 def query_options(command: Command) -> Command:
-    """What narrows and tunes queries, folded: the command takes ``filters`` and ``block``."""
+    """What narrows and tunes queries, folded: the command takes ``filters`` and ``as_of``."""
 
     @wraps(command)
     def with_filters(
@@ -55,6 +74,8 @@ def query_options(command: Command) -> Command:
         deployment: Sequence[str],
         chain: int | None,
         mainnet_rpc_url: str | None,
+        block: int | None,
+        complete: bool,
         **options: Any,
     ) -> int:
         filters = Filters(
@@ -63,9 +84,12 @@ def query_options(command: Command) -> Command:
             deployment=tuple(deployment),
             chain_id=() if chain is None else (chain,),
         )
-        return command(*arguments, filters=filters, **options)
+        return command(*arguments, filters=filters, as_of=AsOf(block, complete), **options)
 
     return db_option(scope_options(block_option(with_filters)))
+
+
+NEWEST: Final = AsOf()
 
 
 def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
@@ -96,36 +120,28 @@ def choose(names: Sequence[str], queries: Mapping[str, Query], *, findings: bool
 
 
 @contextmanager
-def open_as_of(db: Path, block: int | None) -> Iterator[DuckDBPyConnection]:
+def open_as_of(db: Path, as_of: AsOf = NEWEST) -> Iterator[DuckDBPyConnection]:
     """The database for reading, its ``current_`` views as of a block if one is given."""
     with open_for_reading(db) as connection:
-        if block is not None:
-            create_views(connection, block)
+        if as_of != NEWEST:
+            create_views(connection, as_of.block, complete=as_of.complete)
             if not derived.snapshots(connection):
-                raise AnalyzerError(
-                    f"there is no complete snapshot at or below block {block:,}: "
-                    f"run `perpscope index --block {block}`"
-                )
+                raise AnalyzerError(f"{as_of.refusal()} run `{as_of.cure()}`")
         yield connection
 
 
 @contextmanager
-def open_asked(
-    db: Path, block: int | None, filters: Filters, talk: int
-) -> Iterator[DuckDBPyConnection]:
+def open_asked(db: Path, as_of: AsOf, filters: Filters, talk: int) -> Iterator[DuckDBPyConnection]:
     """The database as of a block and for some accounts; stderr says which blocks answer.
 
     Raises ``AnalyzerError`` where none does, or where an account was never read: that nothing is
     found must not look as if nothing were there.
     """
-    with open_as_of(db, block) as connection:
+    with open_as_of(db, as_of) as connection:
         if not _shown(connection, filters):
-            raise AnalyzerError(
-                "no complete snapshot of these deployments is in the database: check the filters, "
-                "or run `perpscope index`"
-            )
+            raise AnalyzerError(f"{as_of.refusal()} run `{as_of.cure()}`")
         if filters.account:
-            create_views(connection, block, filters.account)
+            create_views(connection, as_of.block, filters.account, complete=as_of.complete)
         shown = _shown(connection, filters)
         scopes = [snapshot.scope.split(",") for snapshot in shown]
         for account in filters.account:
@@ -135,7 +151,7 @@ def open_asked(
                     f"`perpscope index --account {account}`"
                 )
         if talk >= 0:
-            _say_where(shown)
+            _say_where(connection, shown)
         yield connection
 
 
@@ -154,8 +170,12 @@ def _shown(connection: DuckDBPyConnection, filters: Filters) -> list[derived.Sna
     ]
 
 
-def _say_where(shown: Sequence[derived.SnapshotAt]) -> None:
-    """Which blocks answer, on stderr: no number without its block."""
+def _say_where(connection: DuckDBPyConnection, shown: Sequence[derived.SnapshotAt]) -> None:
+    """Which blocks answer, on stderr: no number without its block, none that hides what it lacks.
+
+    A snapshot that is not complete says how much of it is certain.
+    """
+    certain = derived.certainty(connection)
     for snapshot in shown:
         time = datetime.fromtimestamp(snapshot.block_time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         accounts = snapshot.scope.count(",") + 1
@@ -164,8 +184,18 @@ def _say_where(shown: Sequence[derived.SnapshotAt]) -> None:
             f"{snapshot.protocol} {snapshot.deployment}: block {snapshot.block_number:,} of chain "
             f"{snapshot.chain_id}, {time}, {scope}, prices: {snapshot.price_basis}"
         )
-        for part in wrap(line, WIDTH, subsequent_indent="  "):
-            click.echo(part, err=True)
+        _say_wrapped(line)
+        if not snapshot.complete:
+            share = certain[snapshot.chain_id, snapshot.protocol, snapshot.deployment].text()
+            _say_wrapped(
+                f"  INCOMPLETE: {share}; `perpscope check unbalanced unknown_state data_quality` "
+                "says what is missing, --complete goes back to the last whole snapshot"
+            )
+
+
+def _say_wrapped(line: str) -> None:
+    for part in wrap(line, WIDTH, subsequent_indent="  "):
+        click.echo(part, err=True)
 
 
 def run_all(

@@ -11,7 +11,7 @@ from analyzer.cli.options import (
     queries_option,
 )
 from analyzer.cli.output import emit
-from analyzer.cli.querying import asked_params, choose, open_asked, query_options, run_all
+from analyzer.cli.querying import AsOf, asked_params, choose, open_asked, query_options, run_all
 from analyzer.findings import Filters, load
 
 
@@ -29,7 +29,7 @@ def show(
     report: str | None,
     db: Path,
     filters: Filters,
-    block: int | None,
+    as_of: AsOf,
     param: Sequence[str],
     queries: Sequence[Path],
     format_name: str | None,
@@ -50,7 +50,7 @@ def show(
         return 0
     chosen = choose([report], known, findings=False)
     asked = asked_params(param, known.values())
-    with open_asked(db, block, filters, config.talk) as connection:
+    with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
     emit(results, format_name, output)
     return 0

@@ -42,6 +42,7 @@ def verify(
     deployment: Sequence[str],
     chain: int | None,
     block: int | None,
+    complete: bool,
     vectors: Sequence[Path],
     more: Sequence[Path],
     format_name: str | None,
@@ -67,7 +68,7 @@ def verify(
     else:
         opened = connect(rpc_url, chain, settings_of(node), talk=config.talk)
         try:
-            verified = verify_database(opened, db, protocol, deployment, block)
+            verified = verify_database(opened, db, protocol, deployment, block, complete=complete)
         finally:
             opened.close()
     if errors and not verified:

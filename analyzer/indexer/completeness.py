@@ -15,6 +15,8 @@ from analyzer.store import checkpoints, evidence, replays
 from analyzer.store.checkpoints import HIGHEST_BLOCK, Checkpoint, Stream
 from analyzer.store.database import open_for_reading
 from analyzer.store.deployments import remembered
+from analyzer.store.derived import books
+from analyzer.store.known_blocks import contradictions
 
 
 def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
@@ -26,6 +28,14 @@ def completeness(path: Path, finalized: Mapping[int, int]) -> Iterator[Checked]:
     with open_for_reading(path) as connection:
         for deployment in remembered(connection):
             yield from _of_deployment(connection, deployment, finalized.get(deployment.chain_id))
+        for found in contradictions(connection):
+            yield Checked(
+                f"chain {found.chain_id}",
+                f"two chains are stored under this id, block {found.number:,} has two hashes "
+                f"({', '.join(found.deployments)}): drop them with `perpscope prune --chain "
+                f"{found.chain_id}` and index each into a file of its own",
+                holds=False,
+            )
         for chain_id, filter_, start, end, count in evidence.unclaimed(connection):
             yield Checked(
                 f"chain {chain_id} filter {filter_}",
@@ -62,6 +72,7 @@ def _of_deployment(
         yield from recounted(connection, deployment, stream, ranges, told)
         yield _replayed(connection, deployment, stream, ranges)
     yield from strays(connection, deployment, told)
+    yield from _books(connection, deployment)
     yield from _hashes(connection, deployment)
     yield from _missing(connection, deployment, merged(covered), finalized)
 
@@ -144,6 +155,31 @@ def _hashes(connection: DuckDBPyConnection, deployment: Deployment) -> Iterator[
         f"{len(found.contradictions):,} contradictions",
         holds=not found.contradictions,
     )
+
+
+def _books(connection: DuckDBPyConnection, deployment: Deployment) -> Iterator[Checked]:
+    """What the protocol's own totals say of the newest snapshots: they know nothing of logs."""
+    found = books(connection, deployment)
+    for total in found.unbalanced[:MOST]:
+        yield Checked(
+            f"{deployment.title} {total.name} {total.subject}",
+            f"the contract has {total.stated or 'not been read'}, the positions at block "
+            f"{total.block_number:,} add up to {total.summed}: "
+            "`perpscope check unbalanced` has each difference in USD",
+            holds=False,
+        )
+    if found.count:
+        yield Checked(
+            f"{deployment.title} books",
+            f"{found.count - len(found.unbalanced):,} of {found.count:,} totals of the contracts "
+            "are what the positions add up to",
+            holds=not found.unbalanced,
+        )
+    else:
+        yield Checked(
+            f"{deployment.title} books",
+            "no totals were read: its snapshots hold some accounts only",
+        )
 
 
 def _missing(

@@ -32,9 +32,11 @@ def coverage(path: Path) -> list[Covered]:
             ]
             state = (
                 "; ".join(
-                    f"snapshot at block {s.block_number:,} (scope {s.scope})" for s in snapshots
+                    f"{'' if s.complete else 'INCOMPLETE '}snapshot at block {s.block_number:,} "
+                    f"(scope {s.scope})"
+                    for s in snapshots
                 )
-                or "no complete snapshot"
+                or "no snapshot"
             )
             logs = f"logs of blocks {', '.join(ranges)}" if ranges else "no logs"
             lines.append(Covered(deployment.title, f"{state}, {logs}"))

@@ -19,6 +19,7 @@ from analyzer.rows import (
     Prices,
     Snapshots,
     Tokens,
+    Totals,
     columns,
 )
 from analyzer.store import exact_json
@@ -39,12 +40,14 @@ SUBJECTS: Final[Mapping[type, str]] = {
     Prices: "price of {token} ({source})",
     Funding: "funding of {market} {side} in {collateral_token}",
     Balances: "account {account}, token {token}",
+    Totals: "{name} of {subject}",
     DataQuality: "{kind} of {subject}",
 }
 WORDING: Final[Mapping[type, Sequence[str]]] = {
     DataQuality: ("detail",),
     MarginAccounts: ("reason",),
     Tokens: ("symbol",),
+    Totals: ("reason",),
 }
 """Columns that are not compared with the others.
 

@@ -10,13 +10,14 @@ from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError, ReorganisedError
 from analyzer.evm import Block
 from analyzer.indexer.history import follow_logs, needs_history
+from analyzer.indexer.identity import refuse_another_chain
 from analyzer.indexer.plan import Plan, Progress, Silent, Source
 from analyzer.indexer.recent import recent_state
 from analyzer.indexer.reorgs import is_gone, roll_back
 from analyzer.indexer.snapshot import Taken, first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
-from analyzer.rows import Tokens
+from analyzer.rows import Books, Tokens
 from analyzer.store import derived, raw_state
 from analyzer.store.database import holds_data, open_for_writing, transaction
 from analyzer.store.deployments import remember
@@ -36,6 +37,7 @@ class Outcome:
     unknown: int = 0
     logs: int = 0
     complete: bool = False
+    books: Books = "none"
     error: AnalyzerError | None = None
 
 
@@ -103,6 +105,7 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
     progress.stage(deployment, f"checking the contracts at block {head.number:,}")
     transcript = raw_state.Transcript(lambda requests: chain.answer(requests, head))
     probe = first_contact(deployment, transcript)
+    refuse_another_chain(chain, connection, deployment, head)
     with transaction(connection):
         remember(connection, deployment)
     roll_back(chain, connection, deployment, head)
@@ -141,7 +144,8 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
         counts["accounts"],
         counts["unknown"],
         history.logs if history else 0,
-        snapshot.result.complete,
+        snapshot.is_complete,
+        snapshot.books,
     )
 
 

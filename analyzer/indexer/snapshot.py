@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest, State
 from analyzer.protocols import protocols
 from analyzer.reads import Answerer, drive
-from analyzer.rows import At, Deployments, MarginAccounts, Positions, Row, Snapshots
+from analyzer.rows import At, Books, Deployments, MarginAccounts, Positions, Row, Snapshots, Totals
 from analyzer.store import derived
 from analyzer.store.raw_state import RawSnapshot
 
@@ -20,6 +20,19 @@ class Taken:
     raw: RawSnapshot
     probe: Probe
     result: Snapshot
+
+    @property
+    def books(self) -> Books:
+        """How the positions compare with the totals that the protocol itself keeps."""
+        if self.raw.accounts:
+            return "none"
+        totals = [row for row in self.result.rows if isinstance(row, Totals)]
+        return "balanced" if totals and all(row.is_balanced for row in totals) else "unbalanced"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds all positions of its scope, and the contract's own totals prove it."""
+        return self.result.complete and self.books != "unbalanced"
 
     def counts(self) -> dict[str, int]:
         """How many positions, margin accounts and unknown accounts it holds."""
@@ -86,7 +99,8 @@ def rows_of(deployment: Deployment, taken: Taken) -> Sequence[Row]:
             scope=",".join(taken.raw.accounts) or "all",
             positions_from=taken.raw.source,
             price_basis=taken.result.price_basis,
-            complete=taken.result.complete,
+            complete=taken.is_complete,
+            books=taken.books,
         ),
         *taken.result.rows,
     ]

@@ -29,13 +29,14 @@ NAMED: Final = 8
 class Wanted:
     """Which snapshots: of a chain, and as far as they are named of protocols and deployments.
 
-    With ``block``, the newest at or below it.
+    With ``block``, the newest at or below it; with ``complete``, the last whole ones.
     """
 
     chain_id: int
     protocols: tuple[str, ...] = ()
     deployments: tuple[str, ...] = ()
     block: int | None = None
+    complete: bool = False
 
     def has(self, snapshot: SnapshotAt) -> bool:
         """Whether a snapshot is one of them."""
@@ -64,8 +65,8 @@ def stored_snapshots(path: Path, wanted: Wanted, label: str) -> list[StoredSnaps
     Several snapshots of a deployment answer for different accounts.
     """
     with open_for_reading(path) as connection:
-        if wanted.block is not None:
-            create_views(connection, wanted.block)
+        if wanted.block is not None or wanted.complete:
+            create_views(connection, wanted.block, complete=wanted.complete)
         shown = derived.snapshots(connection)
         found = [snapshot for snapshot in shown if wanted.has(snapshot)]
         if not found:
@@ -96,7 +97,8 @@ def _why_none(path: Path, wanted: Wanted, label: str, shown: Sequence[SnapshotAt
     """Why no snapshot is meant, and what to do about it."""
     until = "" if wanted.block is None else f" at or below block {wanted.block}"
     if not shown:
-        return f"{path.name} holds no snapshot{until}: run `perpscope index`"
+        whole = "complete snapshot" if wanted.complete else "snapshot"
+        return f"{path.name} holds no {whole}{until}: run `perpscope index`"
     held = [f"{s.protocol} {s.deployment} of chain {s.chain_id}" for s in shown]
     named = ", ".join(list(dict.fromkeys(held))[:NAMED])
     if all(snapshot.chain_id != wanted.chain_id for snapshot in shown):

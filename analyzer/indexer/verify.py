@@ -87,13 +87,17 @@ def verify_database(
     protocol_names: Sequence[str] = (),
     names: Sequence[str] = (),
     block: int | None = None,
+    *,
+    complete: bool = False,
 ) -> list[Verified]:
     """The newest snapshots on this chain against the contracts at their blocks.
 
     ``protocol_names`` and ``names`` (of deployments) narrow what is verified; with ``block``, the
-    newest snapshots at or below it are. Raises ``AnalyzerError`` where that leaves none.
+    newest snapshots at or below it are, and with ``complete`` the last whole ones. Raises
+    ``AnalyzerError`` where that leaves none.
     """
-    wanted = Wanted(chain.chain_id(), tuple(protocol_names), tuple(names), block)
+    chosen = (tuple(protocol_names), tuple(names))
+    wanted = Wanted(chain.chain_id(), *chosen, block=block, complete=complete)
     return [_verify(chain, stored) for stored in stored_snapshots(path, wanted, chain.label)]
 
 

@@ -120,6 +120,72 @@ def snapshots(connection: DuckDBPyConnection) -> list[SnapshotAt]:
     return [SnapshotAt(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """How much of what is shown of a deployment is certain; amounts in whole USD.
+
+    ``unmeasured`` counts positions and totals whose size is not known.
+    """
+
+    accounts: int
+    unknown_accounts: int
+    certain_usd: int
+    uncertain_usd: int
+    unmeasured: int
+
+    def text(self) -> str:
+        """The share of accounts and of open interest that is certain, rounded down."""
+        accounts = _share(self.accounts - self.unknown_accounts, self.accounts)
+        size = _share(self.certain_usd, self.certain_usd + self.uncertain_usd)
+        unmeasured = f" ({self.unmeasured:,} of unknown size)" if self.unmeasured else ""
+        return f"{accounts} of the accounts and {size} of the open interest are certain{unmeasured}"
+
+
+def _share(part: int, whole: int) -> str:
+    if whole == 0:
+        return "none"
+    hundredths = part * 10_000 // whole
+    return f"{hundredths // 100}.{hundredths % 100:02} %"
+
+
+def certainty(connection: DuckDBPyConnection) -> dict[tuple[int, str, str], Certainty]:
+    """How certain what the ``current_`` views show is, by chain, protocol and deployment."""
+    rows = connection.execute(
+        "select chain_id, protocol, deployment, accounts, unknown_accounts,"
+        " certain_usd::bigint, uncertain_usd::bigint, unmeasured from current_certainty"
+    ).fetchall()
+    return {(chain, protocol, name): Certainty(*counts) for chain, protocol, name, *counts in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Unbalanced:
+    """A total that is not what the positions add up to; ``stated`` is null if it was not read."""
+
+    block_number: int
+    name: str
+    subject: str
+    stated: str | None
+    summed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totalled:
+    """How many totals the newest snapshots hold, and those that do not balance."""
+
+    count: int
+    unbalanced: list[Unbalanced]
+
+
+def books(connection: DuckDBPyConnection, deployment: Deployment) -> Totalled:
+    """The protocol's own totals beside what the positions of the newest snapshots add up to."""
+    rows = connection.execute(
+        "select is_balanced, block_number, name, subject, stated, summed from current_totals"
+        f" where {MINE} order by total_id",
+        key(deployment),
+    ).fetchall()
+    return Totalled(len(rows), [Unbalanced(*rest) for balanced, *rest in rows if not balanced])
+
+
 def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[StoredAccount]:
     """The margin accounts for which a snapshot is the newest, with positions and exact integers."""
     at = [snapshot.chain_id, snapshot.protocol, snapshot.deployment, snapshot.block_number]

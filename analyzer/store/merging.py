@@ -2,8 +2,9 @@
 
 One that covers every account of the earlier one takes its place. One of other accounts joins it:
 the scope is then both scopes, the rows of its accounts replace theirs, and what belongs to no
-account stays as a full snapshot has it. An incomplete one changes nothing in a complete one. After
-a reorganisation the earlier one was of another block, and nothing of it stays.
+account stays as a full snapshot has it. An incomplete one changes nothing in a complete one, and
+what joins an incomplete one does not make it whole. After a reorganisation the earlier one was of
+another block, and nothing of it stays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,9 +28,9 @@ BASES: Final = "; "
 def effect_of(connection: DuckDBPyConnection, snapshot: Snapshots) -> Effect:
     """What a snapshot does to the stored one of its block, if there is any."""
     stored = _stored(connection, snapshot.at)
-    if stored is None or stored.block_hash != snapshot.block_hash or not stored.complete:
+    if stored is None or stored.block_hash != snapshot.block_hash:
         return "replaces"
-    if not snapshot.complete:
+    if stored.complete and not snapshot.complete:
         return "adds nothing"
     covers = snapshot.scope == "all" or _accounts(stored) <= _accounts(snapshot)
     return "replaces" if covers else "joins"
@@ -65,19 +66,21 @@ def _joined(stored: Snapshots, snapshot: Snapshots) -> Snapshots:
         stored,
         scope="all" if stored.scope == "all" else scope,
         price_basis=stored.price_basis if is_same else BASES.join(sorted(bases)),
+        complete=stored.complete and snapshot.complete,
     )
 
 
 def _stored(connection: DuckDBPyConnection, at: At) -> Snapshots | None:
     row = first(
         connection,
-        "select block_hash, epoch(block_time)::bigint, scope, positions_from, price_basis, complete"
+        "select block_hash, epoch(block_time)::bigint, scope, positions_from, price_basis,"
+        " complete, books"
         f" from snapshots where {HERE}",
         _here(at),
     )
     if row is None:
         return None
-    block_hash, block_time, scope, positions_from, price_basis, complete = row
+    block_hash, block_time, scope, positions_from, price_basis, complete, books = row
     return Snapshots(
         at=at,
         block_hash=block_hash,
@@ -86,6 +89,7 @@ def _stored(connection: DuckDBPyConnection, at: At) -> Snapshots | None:
         positions_from=positions_from,
         price_basis=price_basis,
         complete=complete,
+        books=books,
     )
 
 

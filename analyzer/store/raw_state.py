@@ -66,6 +66,7 @@ def store_snapshot(
     It takes the place of those of the same block, or of one that was asked the same if it joins
     them.
     """
+    answers = {request: answer for request, answer in answers.items() if answer.read}
     call_ids = intern_calls(connection, snapshot.chain_id, answers)
     results = intern_results(connection, answers.values())
     before = _newest(connection, list(call_ids.values()), snapshot.sequence)

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 from analyzer.rows import TABLES, columns
 from analyzer.store.views import create_views
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 
@@ -16,6 +16,7 @@ LOG_ROW_TABLES: Final = ("position_events", "prices", "funding", "data_quality")
 
 SNAPSHOT_TABLES: Final = (
     "snapshots", "markets", "positions", "margin_accounts", "margin_legs", "balances",
+    "totals",
 )  # fmt: skip
 
 # A compression that is named costs no search for the best one, which took a quarter of all the time

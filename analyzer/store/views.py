@@ -4,7 +4,9 @@ A full snapshot covers every account as of its block; a later one of some accoun
 for those alone. What belongs to no account (markets, prices, funding) is shown as the full snapshot
 has it, for only that sums up all accounts; what it does not know, as the newest other one has it.
 
-Beside one view per table there are ``current_scopes`` and ``current_price_exposure``.
+Beside one view per table there are ``current_scopes``, ``current_price_exposure`` and
+``current_certainty``. The newest snapshot is shown whether it is complete or not: what it does not
+know is ``unknown`` in it, and it says so.
 """
 
 from collections.abc import Sequence
@@ -22,12 +24,18 @@ from analyzer.rows import (
     Markets,
     Positions,
     Prices,
+    Totals,
 )
 
 ACCOUNT_TABLES: Final = (Positions, MarginAccounts, Balances)
 """Tables whose rows belong to an account; those of ``MarginLegs`` do through their margin id."""
 
-ENTITIES: Final[dict[type, str]] = {Markets: "market", Prices: "price_id", Funding: "market"}
+ENTITIES: Final[dict[type, str]] = {
+    Markets: "market",
+    Prices: "price_id",
+    Funding: "market",
+    Totals: "total_id",
+}
 """Tables whose rows belong to no account, and the column that says what a row is about."""
 
 READ: Final[dict[type, str]] = {Prices: "log_index = -1", Funding: "log_index = -1"}
@@ -35,10 +43,10 @@ READ: Final[dict[type, str]] = {Prices: "log_index = -1", Funding: "log_index = 
 
 SCOPES: Final = """
 create or replace {temporary} view current_scopes as
-with complete as (
+with answering as (
     select chain_id, protocol, deployment, block_number, scope
     from snapshots
-    where complete
+    where {complete}
     qualify block_number >= coalesce(
         max(block_number) filter (where scope = 'all')
             over (partition by chain_id, protocol, deployment),
@@ -49,7 +57,7 @@ named as (
     select
         chain_id, protocol, deployment, block_number,
         unnest(string_split(scope, ',')) as account
-    from complete
+    from answering
 ),
 newest as (
     select *
@@ -179,15 +187,70 @@ large (1e12 USD) that a sum might overflow.
 """
 
 
+CERTAINTY: Final = """
+create or replace {temporary} view current_certainty as
+with accounts as (
+    select
+        chain_id, protocol, deployment,
+        count(*) as accounts,
+        count(*) filter (where state = 'unknown') as unknown_accounts
+    from current_margin_accounts
+    group by chain_id, protocol, deployment
+),
+sizes as (
+    select
+        chain_id, protocol, deployment,
+        sum(size_usd) filter (where state <> 'unknown' and size_usd < 1000000000000) as certain_usd,
+        sum(size_usd) filter (where state = 'unknown' and size_usd < 1000000000000) as unknown_usd,
+        count(*) filter (where coalesce(size_usd >= 1000000000000, true)) as unsized
+    from current_positions
+    left join current_margin_accounts using (
+        chain_id, protocol, deployment, block_number, margin_id
+    )
+    group by chain_id, protocol, deployment
+),
+misses as (
+    select
+        chain_id, protocol, deployment,
+        sum(least(abs(difference_usd), 1000000000000)) as missing_usd,
+        count(*) filter (where difference_usd is null) as unmeasured
+    from current_totals
+    where not is_balanced and measures = 'size'
+    group by chain_id, protocol, deployment
+)
+select
+    shown.chain_id, shown.protocol, shown.deployment,
+    coalesce(accounts.accounts, 0) as accounts,
+    coalesce(accounts.unknown_accounts, 0) as unknown_accounts,
+    coalesce(certain_usd, 0) as certain_usd,
+    coalesce(unknown_usd, 0) + coalesce(missing_usd, 0) as uncertain_usd,
+    coalesce(unsized, 0) + coalesce(misses.unmeasured, 0) as unmeasured
+from (select distinct chain_id, protocol, deployment from current_scopes) as shown
+left join accounts using (chain_id, protocol, deployment)
+left join sizes using (chain_id, protocol, deployment)
+left join misses using (chain_id, protocol, deployment);
+"""
+"""How much of what is shown is certain: one row per deployment.
+
+``uncertain_usd`` is the size of the positions of unknown accounts and what the protocol's totals
+miss; ``unmeasured`` counts what has no size (or one of 1e12 USD, of which no sum is made).
+"""
+
+
 def create_views(
-    connection: DuckDBPyConnection, block: int | None = None, accounts: Sequence[str] = ()
+    connection: DuckDBPyConnection,
+    block: int | None = None,
+    accounts: Sequence[str] = (),
+    *,
+    complete: bool = False,
 ) -> None:
-    """The views for good; with a block or accounts, temporary ones that shadow them.
+    """The views for good; with a block, accounts or ``complete``, temporary ones that shadow them.
 
     As of a block, later snapshots have not been taken. For accounts, the newest snapshots that
     cover them are all there is, so that their rows and the prices beside them share a block.
+    ``complete`` passes over snapshots that are not.
     """
-    temporary = "temporary" if block is not None or accounts else ""
+    temporary = "temporary" if block is not None or accounts or complete else ""
     if block is not None:
         (catalog,) = connection.execute("select current_database()").fetchall()[0]
         name = '"' + catalog.replace('"', '""') + '".main.snapshots'
@@ -195,7 +258,12 @@ def create_views(
             "create or replace temporary view snapshots as"
             f" select * from {name} where block_number <= {int(block)}"
         )
-    connection.execute(SCOPES.format(temporary=temporary, narrowed=_narrowed(accounts)))
+    scopes = SCOPES.format(
+        temporary=temporary,
+        complete="complete" if complete else "true",
+        narrowed=_narrowed(accounts),
+    )
+    connection.execute(scopes)
     connection.execute(SNAPSHOTS.format(temporary=temporary))
     for table in (TABLES[row_type] for row_type in ACCOUNT_TABLES):
         connection.execute(OF_ACCOUNTS.format(temporary=temporary, table=table))
@@ -207,6 +275,7 @@ def create_views(
         )
     connection.execute(COMPLAINTS.format(temporary=temporary, table=TABLES[DataQuality]))
     connection.execute(PRICE_EXPOSURE.format(temporary=temporary))
+    connection.execute(CERTAINTY.format(temporary=temporary))
 
 
 def _narrowed(accounts: Sequence[str]) -> str:

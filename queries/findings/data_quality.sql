@@ -1,7 +1,7 @@
 /* ---
 title    = "Data that could not be taken as it came"
 severity = "medium"
-summary  = "What a run quarantined or found contradictory, up to each deployment's newest complete snapshot: amounts that do not fit, logs that do not decode, sources that differ."
+summary  = "What a run quarantined or found contradictory, up to each deployment's newest snapshot: amounts that do not fit, logs that do not decode, sources that differ."
 advice   = "Read `detail`; an amount that did not fit stands exact in the inputs of its row, a difference between sources means that one of them is wrong."
 grain    = "one row per deployment, kind and subject"
 identity = ["chain_id", "protocol", "deployment", "kind", "subject"]

@@ -1,8 +1,8 @@
 /* ---
 title    = "Deployments without fresh, complete data"
 severity = "high"
-summary  = "Deployments that were never read completely, whose newest snapshot is incomplete, or whose newest complete snapshot is old: findings about them may be missing."
-advice   = "Run `perpscope index` for the deployment; if it stays incomplete, `perpscope doctor` says what the node cannot do."
+summary  = "Deployments that were never read, whose newest snapshot is incomplete, or whose answering snapshots are old: findings about them may be missing."
+advice   = "Run `perpscope index` for the deployment; if it stays incomplete, `unbalanced`, `unknown_state` and `data_quality` say what is missing, and `--complete` goes back to the last whole snapshot."
 grain    = "one row per deployment and problem"
 identity = ["chain_id", "protocol", "deployment", "problem"]
 table    = ["protocol", "deployment", "problem", "block_number", "block_time", "age_seconds"]
@@ -16,11 +16,11 @@ chain_id         = "Chain of the deployment."
 protocol         = "Protocol of the deployment."
 deployment       = "The deployment."
 block_number     = "Block of the oldest snapshot that still answers for some account; null if there is none."
-problem          = "`no snapshot`, `incomplete` (the newest one) or `old`."
+problem          = "`no snapshot`, `incomplete` (one that answers) or `old`."
 block_time       = "Time of that block, in UTC."
 age_seconds      = "Seconds from that block to the time of the run."
 max_age          = "Age in seconds above which a snapshot is old."
-incomplete_block = "Block of the newest snapshot where that one is incomplete."
+incomplete_block = "Block of the newest snapshot that answers and is incomplete."
 --- */
 with known_deployments as (
     select
@@ -36,17 +36,6 @@ with known_deployments as (
     from snapshots
 ),
 
-incomplete as (
-    select
-        chain_id,
-        protocol,
-        deployment,
-        max(block_number) as block_number
-    from snapshots
-    where not complete
-    group by chain_id, protocol, deployment
-),
-
 answering as (
     select
         chain_id,
@@ -54,7 +43,7 @@ answering as (
         deployment,
         min(block_number) as block_number,
         min(block_time) as block_time,
-        max(block_number) as newest_block
+        max(block_number) filter (where not complete) as incomplete_block
     from current_snapshots
     group by chain_id, protocol, deployment
 ),
@@ -66,16 +55,8 @@ freshness as (
         known.deployment,
         answering.block_number,
         answering.block_time,
-        case
-            when incomplete.block_number > coalesce(answering.newest_block, -1)
-                then incomplete.block_number
-        end as incomplete_block
+        answering.incomplete_block
     from known_deployments as known
-    left join incomplete
-        on
-            known.chain_id = incomplete.chain_id
-            and known.protocol = incomplete.protocol
-            and known.deployment = incomplete.deployment
     left join answering
         on
             known.chain_id = answering.chain_id
@@ -95,7 +76,7 @@ problems as (
         *,
         'no snapshot' as problem
     from aged
-    where block_number is null and incomplete_block is null
+    where block_number is null
     union all
     select
         *,

@@ -45,7 +45,7 @@ def test_many_faults_at_once_change_nothing(node, recorded, calls):
 @pytest.mark.parametrize("fault", ["429", "429 hint"])
 def test_the_pause_that_a_provider_asks_for_is_kept(node, fault):
     opened = node(Manners(faults={0: fault}))
-    assert opened.chain.chain_id() == 31337
+    assert opened.chain.chain_id() == 3133701
     assert sum(opened.waits) == pytest.approx(7, abs=0.5)
 
 
@@ -59,7 +59,7 @@ def test_a_range_at_which_the_node_hangs_is_asked_for_in_halves(node):
 
 def test_a_retry_date_that_has_passed_is_no_pause(node):
     opened = node(Manners(faults={0: "429 date"}))
-    assert opened.chain.chain_id() == 31337
+    assert opened.chain.chain_id() == 3133701
     assert sum(opened.waits) < 0.1
 
 

@@ -67,7 +67,7 @@ def test_a_websocket_that_hangs_and_one_that_breaks_are_retried(played):
         thread.start()
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         chain = open_chain([url], settings=Settings(timeout=0.3, sleep=lambda _: None))
-        assert chain.chain_id() == 31337
+        assert chain.chain_id() == 3133701
         assert len(seen) == 3
         chain.close()
         server.shutdown()

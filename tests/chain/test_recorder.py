@@ -13,7 +13,7 @@ from analyzer.evm import Answer, Block, Call, Log, LogBatch, LogFilter, Slot
 from tests.chain.conftest import RECORDING, VAULT
 from tests.chain.server import Manners
 
-DEPLOYMENTS = [{"protocol": "gmx_v1", "name": "mine", "chain_id": 31337, "start_block": 63,
+DEPLOYMENTS = [{"protocol": "gmx_v1", "name": "mine", "chain_id": 3133701, "start_block": 63,
                 "contracts": {"Vault": VAULT}, "options": {"variant": "C"}}]  # fmt: skip
 FILTERS = [LogFilter((VAULT,))]
 

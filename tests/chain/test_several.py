@@ -184,7 +184,7 @@ def test_nodes_of_different_chains_are_refused(several, document, write_recordin
     with pytest.raises(AnalyzerError) as raised:
         read(opened.chain)
     assert str(raised.value) == (
-        f"{FIRST} is chain 31337 but {SECOND} is chain 5: give RPC URLs of one chain"
+        f"{FIRST} is chain 3133701 but {SECOND} is chain 5: give RPC URLs of one chain"
     )
 
 

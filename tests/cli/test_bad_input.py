@@ -25,7 +25,7 @@ DEPLOYMENT = """
 [[deployment]]
 protocol = "gmx_v1"
 name = "mine"
-chain_id = 31337
+chain_id = 3133701
 start_block = 63
 contracts = {{ Vault = "{vault}" }}
 options = {{ variant = "{variant}" }}
@@ -81,7 +81,7 @@ def test_an_account_that_is_none(refused, tmp_path, account, complaint):
 
 def test_the_wrong_chain(refused):
     said = refused("index", "--rpc-url", RECORDED, "--chain", "42161")
-    assert "is chain 31337, not 42161: check --chain" in said
+    assert "is chain 3133701, not 42161: check --chain" in said
 
 
 @pytest.mark.parametrize(

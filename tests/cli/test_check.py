@@ -29,7 +29,7 @@ def test_findings_exit_1_and_are_json_lines_in_a_pipe(indexed):
     found = findings(ran)
     assert {"id", "query", "severity", "title", "status", "block_number"} <= found[0].keys()
     assert {one["query"] for one in found} >= {"liquidatable", "near_liquidation", "stale_data"}
-    assert "block 3,131 of chain 31337" in ran.err
+    assert "block 3,131 of chain 3133701" in ran.err
 
 
 def test_nothing_at_or_above_the_severity_exits_0(indexed):
@@ -92,7 +92,7 @@ def test_a_finding_can_be_ignored_until_a_day(indexed, tmp_path):
         (["check", "--param", "within=3"], "did you mean `within_bps`?"),
         (["check", "--param", "within_bps"], "write it as name=value"),
         (["check", "--param", "within_bps=few"], "within_bps takes a value of type int"),
-        (["check", "--block", "17"], "no complete snapshot at or below block 17"),
+        (["check", "--block", "17"], "no snapshot at or below block 17"),
         (["explain", "0123456789abcdef"], "nothing in perpscope.duckdb has the id"),
         (["check", "--queries", "nowhere"], "is not a folder of query files"),
         (["check", "-o", "nowhere/x.json"], "cannot be written"),

@@ -33,7 +33,7 @@ DEPLOYMENT = """
 [[deployment]]
 protocol = "gmx_v1"
 name = "mine"
-chain_id = 31337
+chain_id = 3133701
 {line}
 [deployment.contracts]
 {contract} = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

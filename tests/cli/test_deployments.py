@@ -11,7 +11,7 @@ TABLE = """
 [[deployment]]
 protocol = "gmx_v1"
 name = "local-c"
-chain_id = 31337
+chain_id = 3133701
 start_block = 63
 contracts = {{ Vault = "{vault}" }}
 options = {{ variant = "C" }}
@@ -34,7 +34,7 @@ def test_two_different_deployments_of_one_name_are_refused(index, tmp_path):
         (tmp_path / "perpscope.toml").write_text(text)
         ran = index()
         assert (ran.code, ran.out) == (2, "")
-        assert ran.err.startswith("error: two different deployments of gmx_v1 on chain 31337 are")
+        assert ran.err.startswith("error: two different deployments of gmx_v1 on chain 3133701 are")
         assert "'local-c'" in ran.err
         assert not (tmp_path / "perpscope.duckdb").exists()
 
@@ -62,7 +62,7 @@ def test_notes_in_a_recorded_deployment_are_for_people(index):
         ({"contracts": ["Vault"]}, "must be a table of names and values"),
         ({"contracts": {"Vault": 5}}, "'5' is not an address"),
         ({"options": {"variant": ["C"]}}, "it can be A, B, C"),
-        ({"chain_id": "31337"}, "it takes a whole number"),
+        ({"chain_id": "3133701"}, "it takes a whole number"),
     ],
 )
 def test_a_deployment_of_odd_values_is_refused(index, changed, complaint):

@@ -23,7 +23,7 @@ CONFIG = """
 [[deployment]]
 protocol = "gmx_v1"
 name = "mine"
-chain_id = 31337
+chain_id = 3133701
 start_block = 63
 contracts = { Vault = "0x5FbDB2315678afecb367f032d93F642f64180aa3" }
 options = { variant = "C" }

@@ -55,11 +55,13 @@ class Run:
         if changed is not None:
             return changed
         try:
-            return self.chain.answer([request], self.block)[0]
+            answer = self.chain.answer([request], self.block)[0]
         except AnalyzerError:
             if request.data[:4] not in self.nothing_at:
                 raise
             return NO_POSITION
+        is_missing = not answer.read and request.data[:4] in self.nothing_at
+        return NO_POSITION if is_missing else answer
 
     def change(self, read: Read, answer: Answer) -> None:
         """Let a read be answered otherwise than it was recorded."""

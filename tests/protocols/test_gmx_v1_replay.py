@@ -12,6 +12,7 @@ from analyzer.abi import load_abi
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Log
 from analyzer.protocol import Deployment
+from analyzer.protocols.evidence import readable, unreadable_logs
 from analyzer.protocols.gmx_v1 import PROTOCOL
 from analyzer.protocols.gmx_v1.contracts import Identity
 from analyzer.rows import DataQuality, Funding, PositionEvents, Prices
@@ -140,9 +141,12 @@ def test_a_malformed_log_is_quarantined_and_the_rest_stands(cut):
     rows = replay([bad, increase(), update()])
     (complaint,) = of_type(rows, DataQuality)
     assert (complaint.kind, complaint.subject, complaint.log_index) == (
-        "malformed_log", "IncreasePosition", 1,
+        "malformed_log", f"{bad.address}:IncreasePosition", 1,
     )  # fmt: skip
-    assert left_by(rows).keys() == {LONG.key()}
+    assert dict(readable(left_by(rows))).keys() == {LONG.key()}
+    (unreadable,) = unreadable_logs(left_by(rows))
+    assert (unreadable.event, unreadable.log_index) == ("IncreasePosition", 1)
+    assert unreadable.words == tuple(bad.data[at : at + 32].hex() for at in range(0, cut - 31, 32))
 
 
 def test_an_update_that_cannot_be_read_leaves_an_unknown_struct():
@@ -165,7 +169,8 @@ def test_a_struct_without_an_operation_belongs_to_the_position_that_is_known():
     (row,) = replay([update(7, struct=changed, block=5, time=5_000)], state)
     assert (row.kind, row.after["size"]) == ("update", 6 * USD)
     assert row.after["lastIncreasedTime"] == 1_000
-    (complaint,) = replay([update(7)])
+    complaint, unreadable = replay([update(7)])
+    assert unreadable.kind == "unreadable"
     assert complaint.kind == "malformed_log"
     assert LONG.key() in complaint.detail
 

@@ -213,10 +213,12 @@ def test_a_settlement_withdrawal_settles_what_was_owed(owed: int, balance: int) 
 def test_a_log_that_is_not_of_its_types_is_quarantined() -> None:
     deployment, _ = recorded()
     good = order_log(0, base=100, quote=100, liquidity=7)
-    (row,) = replay(deployment, [replace(good, data=good.data[:40])], {})
+    row, kept = replay(deployment, [replace(good, data=good.data[:40])], {})
     assert isinstance(row, DataQuality)
-    assert row.kind == "malformed log"
-    (row,) = replay(deployment, [order_log(0, base=-1, quote=-1, liquidity=-7)], {})
+    assert (row.kind, row.subject) == ("malformed_log", f"{good.address}:LiquidityChanged")
+    assert isinstance(kept, PositionEvents)
+    assert kept.kind == "unreadable"
+    row, _ = replay(deployment, [order_log(0, base=-1, quote=-1, liquidity=-7)], {})
     assert isinstance(row, DataQuality)
     assert "removes 7 of 0" in row.detail
 

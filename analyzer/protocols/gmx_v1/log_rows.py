@@ -8,7 +8,7 @@ from analyzer.assets import asset_of
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Log
 from analyzer.protocols.gmx_v1.contracts import Identity
-from analyzer.rows import At, Funding, PositionEvents, Prices, price_id
+from analyzer.rows import At, Funding, Prices, price_id
 from analyzer.units import to_e18
 
 INCREASE: Final = "increase"
@@ -34,32 +34,26 @@ class Operation:
     pnl: int | None = None
 
 
-def position_event(at: At, operation: Operation, after: Mapping[str, Any] | None) -> PositionEvents:
-    """An operation with the struct that it left behind.
+def event_columns(operation: Operation, *, is_gone: bool) -> dict[str, Any]:
+    """An operation as the columns of a position event.
 
     A liquidation that leaves collateral over is a close: only its caller tells it from the owner's.
     """
-    log, identity = operation.log, operation.identity
-    return PositionEvents(
-        at=at,
-        log_index=log.log_index,
-        tx_hash=log.tx_hash,
-        block_time=block_time(log),
-        kind=CLOSE if after is None and operation.kind != LIQUIDATE else operation.kind,
-        state_key=operation.key,
-        position_id=operation.key,
-        margin_id=operation.key,
-        account=identity.account,
-        market=identity.index_token,
-        side="long" if identity.is_long else "short",
-        collateral_token=identity.collateral_token,
-        size_delta_usd=_usd(operation.size_delta),
-        collateral_delta=_usd(operation.collateral_delta),
-        price=_usd(operation.price),
-        fee_usd=_usd(operation.fee),
-        pnl_usd=_usd(operation.pnl),
-        after=after,
-    )
+    identity = operation.identity
+    return {
+        "kind": CLOSE if is_gone and operation.kind != LIQUIDATE else operation.kind,
+        "position_id": operation.key,
+        "margin_id": operation.key,
+        "account": identity.account,
+        "market": identity.index_token,
+        "side": "long" if identity.is_long else "short",
+        "collateral_token": identity.collateral_token,
+        "size_delta_usd": _usd(operation.size_delta),
+        "collateral_delta": _usd(operation.collateral_delta),
+        "price": _usd(operation.price),
+        "fee_usd": _usd(operation.fee),
+        "pnl_usd": _usd(operation.pnl),
+    }
 
 
 def funding_row(at: At, log: Log, values: Mapping[str, Any]) -> Funding:

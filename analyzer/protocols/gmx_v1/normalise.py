@@ -12,9 +12,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from analyzer.abi import Event, load_abi
-from analyzer.event_columns import Known, Values, decode
+from analyzer.event_columns import Known, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
+from analyzer.protocols.book import Book, take
 from analyzer.protocols.gmx_v1.contracts import Identity, fields_of, identity_of
 from analyzer.protocols.gmx_v1.deployments import FAST_PRICE_EVENTS, NAME, VAULT
 from analyzer.protocols.gmx_v1.held import STRUCT, struct_fields
@@ -25,12 +26,12 @@ from analyzer.protocols.gmx_v1.log_rows import (
     UPDATE,
     Operation,
     block_time,
+    event_columns,
     fast_price_row,
     funding_row,
-    position_event,
 )
 from analyzer.reads import MalformedError
-from analyzer.rows import At, DataQuality, Row
+from analyzer.rows import Row
 
 
 def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
@@ -54,44 +55,32 @@ def events(_: Deployment) -> Sequence[Known]:
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of block-aligned logs in chain order; ``state`` is what the logs before them left.
 
-    What a contract emitted against its own rules is quarantined, and a position whose struct is
-    lost by it stays in the state without one: unknown, not gone.
+    A position whose struct is lost by what a contract emitted against its own rules stays in the
+    state without one: unknown, not gone.
     """
-    book = dict(state)
-    rows: list[Row] = []
+    book = Book(deployment, dict(state))
     decoded = decode(events(deployment), logs)
     for _, group in groupby(decoded, key=lambda one: (one[0].block_number, one[0].tx_hash)):
-        transaction = _Transaction(deployment, book)
+        transaction = _Transaction(book)
         for log, event, values in group:
             if event is not None:
-                transaction.take(log, event.name, values)
-        rows += transaction.close()
-    return rows
+                take(book, HANDLERS, transaction, log, event, values)
+        transaction.close()
+    return book.rows
 
 
 @dataclass(slots=True)
 class _Transaction:
     """One transaction's events, joined by key; what they leave behind goes into ``book``."""
 
-    deployment: Deployment
-    book: dict[str, Mapping[str, Any]]
+    book: Book
     opened: dict[str, Operation] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
     pnl: dict[str, int] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
 
-    def take(self, log: Log, event: str, values: Values | MalformedError) -> None:
-        try:
-            if isinstance(values, MalformedError):
-                raise values
-            HANDLERS[event](self, log, values)
-        except MalformedError as error:
-            self.complain(log, "malformed_log", event, str(error))
-
-    def close(self) -> list[Row]:
+    def close(self) -> None:
         for operation in list(self.opened.values()):
             self.lose(operation, "is not followed by the position that it leaves behind")
-        return self.rows
 
     def open(self, log: Log, kind: str, sign: int, values: Mapping[str, Any]) -> None:
         identity, key = _identity(values)
@@ -111,27 +100,15 @@ class _Transaction:
 
     def lose(self, operation: Operation, why: str) -> None:
         del self.opened[operation.key]
-        self.complain(operation.log, "lost_position", operation.key, f"{operation.kind} {why}")
+        detail = f"{operation.kind} {why}"
+        self.book.complain(operation.log, "lost_position", operation.key, detail)
         nothing = struct_fields(None)
         self.leave(operation, {**fields_of(operation.identity), **nothing})
 
     def leave(self, operation: Operation, after: Mapping[str, Any] | None) -> None:
         """Write what an operation left behind, and its row."""
-        if after is None:
-            self.book.pop(operation.key, None)
-        else:
-            self.book[operation.key] = after
-        self.rows.append(position_event(self.at(operation.log), operation, after))
-
-    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
-        self.rows.append(
-            DataQuality(
-                at=self.at(log), log_index=log.log_index, kind=kind, subject=subject, detail=detail
-            )
-        )
-
-    def at(self, log: Log) -> At:
-        return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)
+        columns = event_columns(operation, is_gone=after is None)
+        self.book.leave(operation.log, state_key=operation.key, after=after, **columns)
 
 
 def _collect_margin_fees(run: _Transaction, _: Log, values: Mapping[str, Any]) -> None:
@@ -152,13 +129,13 @@ def _decrease_position(run: _Transaction, log: Log, values: Mapping[str, Any]) -
 
 def _update_position(run: _Transaction, log: Log, values: Mapping[str, Any]) -> None:
     operation = _operation(run, log, values)
-    before = run.book.get(operation.key, {})
+    before = run.book.state.get(operation.key, {})
     increased = before.get("lastIncreasedTime")
     if operation.kind == INCREASE:
         increased = block_time(log)
     if increased is None:
         detail = f"{operation.kind} of a position whose last increase is not in the logs"
-        run.complain(operation.log, "unknown_last_increase", operation.key, detail)
+        run.book.complain(operation.log, "unknown_last_increase", operation.key, detail)
     struct = {name: values[name] for name in STRUCT if name != "lastIncreasedTime"}
     after = {**fields_of(operation.identity), **struct, "lastIncreasedTime": increased}
     run.leave(operation, after)
@@ -176,11 +153,11 @@ def _liquidate_position(run: _Transaction, log: Log, values: Mapping[str, Any]) 
 
 
 def _update_funding_rate(run: _Transaction, log: Log, values: Mapping[str, Any]) -> None:
-    run.rows.append(funding_row(run.at(log), log, values))
+    run.book.rows.append(funding_row(run.book.at(log), log, values))
 
 
 def _price_update(run: _Transaction, log: Log, values: Mapping[str, Any]) -> None:
-    run.rows.append(fast_price_row(run.at(log), log, values))
+    run.book.rows.append(fast_price_row(run.book.at(log), log, values))
 
 
 HANDLERS: Final[dict[str, Callable[[_Transaction, Log, Mapping[str, Any]], None]]] = {
@@ -210,8 +187,8 @@ def _operation(run: _Transaction, log: Log, values: Mapping[str, Any]) -> Operat
     key = _hex(values["key"])
     if key in run.opened:
         return run.opened.pop(key)
-    if key in run.book:
-        return Operation(log, UPDATE, key, identity_of(run.book[key]))
+    if key in run.book.state:
+        return Operation(log, UPDATE, key, identity_of(run.book.state[key]))
     raise MalformedError(f"nothing in the logs says whose position {key} is")
 
 

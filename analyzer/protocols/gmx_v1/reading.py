@@ -3,13 +3,14 @@
 Nothing here asks a contract for a verdict or for what an account is worth.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from analyzer.abi import Contract
 from analyzer.evm import ZERO_ADDRESS, Block
 from analyzer.protocol import Deployment
+from analyzer.protocols.evidence import UnreadableLog
 from analyzer.protocols.gmx_v1.contracts import (
     MOST_TOKENS,
     Identity,
@@ -25,9 +26,9 @@ VAULT: Final = (
     "maxLeverage", "minProfitTime", "priceFeed", "stableFundingRateFactor",
 )  # fmt: skip
 VAULT_TOKEN: Final = (
-    "cumulativeFundingRates", "getMaxPrice", "getMinPrice", "globalShortSizes", "lastFundingTimes",
-    "minProfitBasisPoints", "poolAmounts", "reservedAmounts", "shortableTokens", "stableTokens",
-    "tokenDecimals", "whitelistedTokens",
+    "cumulativeFundingRates", "getMaxPrice", "getMinPrice", "globalShortSizes", "guaranteedUsd",
+    "lastFundingTimes", "minProfitBasisPoints", "poolAmounts", "reservedAmounts",
+    "shortableTokens", "stableTokens", "tokenDecimals", "whitelistedTokens",
 )  # fmt: skip
 TIMELOCK: Final = ("marginFeeBasisPoints", "maxMarginFeeBasisPoints")
 FEED: Final = (
@@ -85,14 +86,14 @@ def read_state(
     variants: tuple[str, ...],
     block: Block,
     known: Iterable[Identity],
+    unreadable: Sequence[UnreadableLog],
     accounts: Sequence[str],
-    *,
-    positions: bool,
 ) -> Reads[Readings]:
-    """Read the vault, its tokens and price feeds.
+    """Read the vault, its tokens and price feeds, and ``getPosition``.
 
-    With ``positions``, ``getPosition`` as well: of the ``known`` ones, and of all that ``accounts``
-    can have.
+    That is asked of the ``known`` positions, of those that logs may have changed that could not be
+    read, and of all that ``accounts`` can have. Only the last were asked for by the user: a
+    recorded chain must hold those.
     """
     vault = vault_of(deployment)
     known = list(known)
@@ -102,8 +103,11 @@ def read_state(
     tokens = _tokens(got, known)
     got = Readings(deployment, variants, block, tokens, got.values)
     got.values.update((yield _token_words(got, vault)))
-    wanted = {*known, *_possible(got, accounts)} if positions else set()
-    got.values.update((yield _fourth_round(got, vault, sorted(wanted))))
+    wanted = dict.fromkeys(known, True)
+    for log in unreadable:
+        wanted |= dict.fromkeys(_named(got, log, known), True)
+    wanted |= dict.fromkeys(_possible(got, accounts), False)
+    got.values.update((yield _fourth_round(got, vault, wanted)))
     rounds = _rounds(got)
     if rounds:
         got.values.update((yield rounds))
@@ -168,7 +172,31 @@ def _possible(got: Readings, accounts: Iterable[str]) -> list[Identity]:
     ]
 
 
-def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) -> dict[Any, Read]:
+def _named(got: Readings, log: UnreadableLog, known: Iterable[Identity]) -> list[Identity]:
+    """The positions that a log which could not be read may have been about.
+
+    A position's key among its words proves which: it is the hash of account, tokens and side. Else
+    it may be any position that its addresses can make up.
+    """
+    keys = {"0x" + word for word in log.words}
+    accounts = [address for address in log.addresses if address not in got.tokens]
+    possible = {*known, *_possible(got, accounts)}
+    proven = [identity for identity in possible if identity.key() in keys]
+    if proven:
+        return proven
+    tokens = set(log.addresses).intersection(got.tokens) or set(got.tokens)
+    return [
+        identity
+        for identity in possible
+        if identity.account in accounts
+        and {identity.collateral_token, identity.index_token} <= tokens
+    ]
+
+
+def _fourth_round(
+    got: Readings, vault: Contract, wanted: Mapping[Identity, bool]
+) -> dict[Any, Read]:
+    """Fast prices, feeds, and the ``wanted`` positions with whether each read is optional."""
     questions: dict[Any, Read] = {}
     secondary = got.get("VaultPriceFeed", "secondaryPriceFeed")
     if secondary not in (None, ZERO_ADDRESS):
@@ -180,9 +208,9 @@ def _fourth_round(got: Readings, vault: Contract, wanted: Iterable[Identity]) ->
     for token, feed in _feeds(got):
         reads = ask(contract("PriceFeed", feed), ("latestAnswer", "latestRound"))
         questions |= {(*key, token): read for key, read in reads.items()}
-    for identity in wanted:
+    for identity, is_optional in sorted(wanted.items()):
         questions["Vault", "getPosition", identity] = vault.read(
-            "getPosition", *identity.arguments()
+            "getPosition", *identity.arguments(), is_optional=is_optional
         )
     return questions
 

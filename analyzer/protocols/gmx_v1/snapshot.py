@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
+from analyzer.protocols.evidence import NOT_READ, not_read, readable, unreadable_logs
 from analyzer.protocols.gmx_v1.assess import Assessor
 from analyzer.protocols.gmx_v1.contracts import Identity
 from analyzer.protocols.gmx_v1.deployments import NAME
@@ -18,17 +19,20 @@ from analyzer.protocols.gmx_v1.market_rows import (
 from analyzer.protocols.gmx_v1.position_rows import position_rows
 from analyzer.protocols.gmx_v1.probe import variants
 from analyzer.protocols.gmx_v1.reading import Readings, read_state
+from analyzer.protocols.gmx_v1.risk import Position
+from analyzer.protocols.gmx_v1.totals import vault_totals
 from analyzer.reads import Failed, Reads
 from analyzer.rows import At, DataQuality, Row
 
 PRICE_BASIS: Final = "VaultPriceFeed.getPrice without AMM price, at the block"
 
 
-NOT_READ: Final = "positions_not_read"
-
-
 def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> Reads[Snapshot]:
-    """Tokens, markets, prices, funding, and every position of the request's scope."""
+    """Tokens, markets, prices, funding, and every position of the request's scope.
+
+    Logs say which positions there may be, the Vault what is stored of them, and its own totals
+    whether that is all.
+    """
     at = At(deployment.chain_id, NAME, deployment.name, request.block.number)
     logged = _logged(request)
     got = yield from read_state(
@@ -36,26 +40,22 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         variants(found),
         request.block,
         logged,
-        request.accounts,
-        positions=request.source != "logs",
+        list(unreadable_logs(request.state)),
+        () if request.source == "logs" else request.accounts,
     )
-    held, complaints = list(logged.values()), list[DataQuality]()
-    if request.source != "logs":
-        held, complaints = _answered(at, got, logged)
-    if request.source == "both":
-        complaints += _differences(at, got, logged)
+    held, complaints = _answered(at, got, logged, with_logs=request.state is not None)
     complaints += _missing(at, got, request)
-    rows: list[Row] = [*complaints, *_market_rows(at, got, request, held)]
+    totals = [] if request.accounts else vault_totals(at, got, held)
+    rows: list[Row] = [*complaints, *totals, *_market_rows(at, got, request, held)]
     assessor = Assessor(got)
     for one in held:
         rows += position_rows(at, assessor, one)
-    complete = not any(complaint.kind == NOT_READ for complaint in complaints)
-    return Snapshot(rows, PRICE_BASIS, complete)
+    return Snapshot(rows, PRICE_BASIS, not any(one.kind == NOT_READ for one in complaints))
 
 
 def _logged(request: SnapshotRequest) -> dict[Identity, Held]:
     """What the logs left behind, of the accounts that are asked for."""
-    held = (logged_position(after) for after in (request.state or {}).values())
+    held = (logged_position(after) for _, after in readable(request.state))
     return {
         one.identity: one
         for one in held
@@ -66,12 +66,13 @@ def _logged(request: SnapshotRequest) -> dict[Identity, Held]:
 def _missing(at: At, got: Readings, request: SnapshotRequest) -> list[DataQuality]:
     """Why positions of the scope may not have been found."""
     if request.state is None and (request.source != "state" or not request.accounts):
-        how = "positions are found through logs: read those, or name accounts"
-        return [DataQuality(at=at, kind=NOT_READ, subject="all", detail=how)]
+        return [
+            not_read(at, "all", "positions are found through logs: read those, or name accounts")
+        ]
     if not request.accounts or request.source == "logs":
         return []
     return [
-        DataQuality(at=at, kind=NOT_READ, subject=f"{name} {argument}", detail=answer.reason)
+        not_read(at, f"{name} {argument}", answer.reason)
         for name in ("allWhitelistedTokensLength", "allWhitelistedTokens", "stableTokens")
         for argument, answer in got.answers("Vault", name)
         if isinstance(answer, Failed)
@@ -79,45 +80,41 @@ def _missing(at: At, got: Readings, request: SnapshotRequest) -> list[DataQualit
 
 
 def _answered(
-    at: At, got: Readings, logged: Mapping[Identity, Held]
+    at: At, got: Readings, logged: Mapping[Identity, Held], *, with_logs: bool
 ) -> tuple[list[Held], list[DataQuality]]:
-    """What ``getPosition`` answered; a known position that it did not answer is unknown."""
+    """What ``getPosition`` answered, and where the logs say otherwise: the Vault is right.
+
+    A position of the logs that it did not answer is unknown.
+    """
     held: list[Held] = []
     complaints: list[DataQuality] = []
     for identity, answer in got.answers("Vault", "getPosition"):
         if not isinstance(answer, Failed):
             struct = stored_position(answer)
             held += [] if struct is None else [Held(identity, struct)]
+            if with_logs:
+                complaints += _difference(at, identity, logged.get(identity), struct)
         elif identity in logged:
             held.append(Held(identity, None, answer.reason))
         else:
-            complaints.append(
-                DataQuality(at=at, kind=NOT_READ, subject=identity.key(), detail=answer.reason)
-            )
+            complaints.append(not_read(at, identity.key(), answer.reason))
     return held, complaints
 
 
-def _differences(at: At, got: Readings, logged: Mapping[Identity, Held]) -> list[DataQuality]:
-    """Where the logs and ``getPosition`` do not say the same."""
-    complaints: list[DataQuality] = []
-    for identity, answer in got.answers("Vault", "getPosition"):
-        if isinstance(answer, Failed):
-            continue
-        read = stored_position(answer)
-        from_logs = logged[identity].struct if identity in logged else None
-        if read != from_logs:
-            ours, theirs = struct_fields(from_logs), struct_fields(read)
-            detail = "; ".join(
-                f"{name}: logs {ours[name]}, getPosition {theirs[name]}"
-                for name in ours
-                if ours[name] != theirs[name]
-            )
-            complaints.append(
-                DataQuality(
-                    at=at, kind="position_difference", subject=identity.key(), detail=detail
-                )
-            )
-    return complaints
+def _difference(
+    at: At, identity: Identity, logged: Held | None, read: Position | None
+) -> list[DataQuality]:
+    """Where the logs and ``getPosition`` do not say the same of a position."""
+    from_logs = logged.struct if logged else None
+    if read == from_logs and (logged is None) == (read is None):
+        return []
+    ours, theirs = struct_fields(from_logs), struct_fields(read)
+    detail = "; ".join(
+        f"{name}: logs {ours[name]}, getPosition {theirs[name]}"
+        for name in ours
+        if ours[name] != theirs[name]
+    )
+    return [DataQuality(at=at, kind="position_difference", subject=identity.key(), detail=detail)]
 
 
 def _market_rows(

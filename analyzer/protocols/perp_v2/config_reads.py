@@ -83,6 +83,9 @@ def collateral_questions(deployment: Deployment, token: str) -> dict[Any, Read]:
         ("collateral", token, "priceDecimals"): manager.read("getPriceFeedDecimals", token),
         ("collateral", token, "decimals"): erc20.read("decimals"),
         ("collateral", token, "symbol"): erc20.read("symbol"),
+        ("collateral", token, "vault"): erc20.read(
+            "balanceOf", deployment.contracts["Vault"], is_optional=True
+        ),
     }
 
 

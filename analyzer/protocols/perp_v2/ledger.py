@@ -4,6 +4,7 @@ The state of a replay is kept under ``market:<base>``, ``collateral:<token>``, `
 and ``position:<trader>:<base>``; a position's state exists while its market is registered.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,11 +25,15 @@ class LedgerOrder:
 
 @dataclass(frozen=True, slots=True)
 class LedgerPosition:
-    """A taker's size and notional (18 decimals) and the account's orders by tick range."""
+    """A taker's size and notional (18 decimals) and the account's orders by tick range.
+
+    ``changes`` counts the logs that made it what it is: each may have rounded by a wei.
+    """
 
     taker_position_size: int
     taker_open_notional: int
     orders: Mapping[Range, LedgerOrder] = field(default_factory=dict)
+    changes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +57,35 @@ class LedgerAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Traded:
+    """What logs say of a market: what was settled of its positions, and how many changed one."""
+
+    settled_size: int = 0
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """Markets with their pools, collateral tokens, and accounts by address."""
 
     markets: Mapping[str, str]
     collaterals: tuple[str, ...]
     accounts: Mapping[str, LedgerAccount]
+    traded: Mapping[str, Traded] = field(default_factory=dict)
 
 
+NOT_TRADED: Final = Traded()
 NO_ACCOUNT: Final = LedgerAccount(0, {}, 0, {})
 
 
 def market_key(base_token: str) -> str:
     """The state key of a market."""
     return f"market:{base_token}"
+
+
+def ended_key(base_token: str) -> str:
+    """The state key of a market's positions that have ended."""
+    return f"ended:{base_token}"
 
 
 def collateral_key(token: str) -> str:
@@ -92,6 +112,7 @@ def position_state(position: LedgerPosition) -> dict[str, Any]:
             f"{lower}:{upper}": [order.liquidity, order.base_debt, order.quote_debt]
             for (lower, upper), order in position.orders.items()
         },
+        "changes": position.changes,
     }
 
 
@@ -101,7 +122,9 @@ def position_of(state: Mapping[str, Any]) -> LedgerPosition:
     for key, amounts in state["orders"].items():
         lower, upper = key.split(":")
         orders[int(lower), int(upper)] = LedgerOrder(*map(int, amounts))
-    return LedgerPosition(int(state["takerPositionSize"]), int(state["takerOpenNotional"]), orders)
+    return LedgerPosition(
+        int(state["takerPositionSize"]), int(state["takerOpenNotional"]), orders, state["changes"]
+    )
 
 
 def ledger_of(state: State) -> Ledger:
@@ -110,11 +133,16 @@ def ledger_of(state: State) -> Ledger:
     collaterals: list[str] = []
     positions: dict[str, dict[str, LedgerPosition]] = {}
     kept: dict[str, Mapping[str, Any]] = {}
+    settled: Counter[str] = Counter()
+    changes: Counter[str] = Counter()
     for key in sorted(state):
         kind, _, name = key.partition(":")
         match kind:
             case "market":
                 markets[name] = state[key]["pool"]
+            case "ended":
+                settled[name] = state[key]["settledSize"]
+                changes[name] += state[key]["changes"]
             case "collateral":
                 collaterals.append(name)
             case "account":
@@ -122,11 +150,13 @@ def ledger_of(state: State) -> Ledger:
             case "position":
                 trader, _, base_token = name.partition(":")
                 positions.setdefault(trader, {})[base_token] = position_of(state[key])
+                changes[base_token] += state[key]["changes"]
     accounts = {
         trader: _account_of(kept.get(trader, {}), positions.get(trader, {}))
         for trader in sorted(kept.keys() | positions.keys())
     }
-    return Ledger(markets, tuple(collaterals), accounts)
+    traded = {base: Traded(settled[base], changes[base]) for base in settled | changes}
+    return Ledger(markets, tuple(collaterals), accounts, traded)
 
 
 def _account_of(kept: Mapping[str, Any], positions: Mapping[str, LedgerPosition]) -> LedgerAccount:

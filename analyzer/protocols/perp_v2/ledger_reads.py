@@ -10,10 +10,10 @@ from analyzer.reads import Failed, MissingError, Read, Reads, Values
 
 
 def read_ledger(
-    deployment: Deployment, traders: Sequence[str]
+    deployment: Deployment, traders: Sequence[str], *, is_optional: bool
 ) -> Reads[tuple[Ledger, dict[str, Failed]]]:
     """The accounts' balances, positions and orders; those that could not be read, and why."""
-    first = yield _account_questions(deployment, traders)
+    first = yield _account_questions(deployment, traders, is_optional=is_optional)
     failed = {t: f for t in traders if (f := _failure(first, t, ACCOUNT_FIELDS))}
     readable = [trader for trader in traders if trader not in failed]
     held = {t: [b.lower() for b in first[t, "getBaseTokens"]] for t in readable}
@@ -53,9 +53,11 @@ ACCOUNT_FIELDS = {
 """``getPnlAndPendingFee`` is the only getter of owedRealizedPnl; its other values are not used."""
 
 
-def _account_questions(deployment: Deployment, traders: Sequence[str]) -> dict[Any, Read]:
+def _account_questions(
+    deployment: Deployment, traders: Sequence[str], *, is_optional: bool
+) -> dict[Any, Read]:
     return {
-        (trader, getter): role(deployment, contract).read(getter, trader)
+        (trader, getter): role(deployment, contract).read(getter, trader, is_optional=is_optional)
         for trader in traders
         for getter, contract in ACCOUNT_FIELDS.items()
     }

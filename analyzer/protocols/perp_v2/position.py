@@ -48,8 +48,7 @@ def value_position(priced: PricedMarket, state: AccountMarket) -> Position:
     market = priced.market
     base = state.taker_position_size - sum(order.base_debt for order in state.orders)
     quote = state.taker_open_notional - sum(order.quote_debt for order in state.orders)
-    in_pool = sum(get_base_in_pool(market, order) for order in state.orders)
-    size = without_dust(base + in_pool)
+    size = without_dust(unrounded_size(priced, state))
     return Position(
         state=state,
         priced=priced,
@@ -61,6 +60,12 @@ def value_position(priced: PricedMarket, state: AccountMarket) -> Position:
         pending_fee=sum(get_pending_fee(market, order) for order in state.orders),
         pending_funding_payment=attempt(get_pending_funding_payment, priced, state, base),
     )
+
+
+def unrounded_size(priced: PricedMarket, state: AccountMarket) -> int:
+    """``AccountBalance.getTotalPositionSize`` before dust is taken for nothing."""
+    in_pool = sum(get_base_in_pool(priced.market, order) for order in state.orders)
+    return state.taker_position_size + in_pool - sum(order.base_debt for order in state.orders)
 
 
 def without_dust(size: int) -> int:

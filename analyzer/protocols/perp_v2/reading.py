@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
 from analyzer.protocol import Deployment, Probe, SnapshotRequest
+from analyzer.protocols.evidence import unreadable_logs
 from analyzer.protocols.perp_v2.account import System
 from analyzer.protocols.perp_v2.account_reads import account_of, account_questions
 from analyzer.protocols.perp_v2.config_reads import (
@@ -23,7 +24,11 @@ from analyzer.protocols.perp_v2.prices import PricedMarket, price_market
 from analyzer.protocols.perp_v2.state import Account
 from analyzer.reads import Failed, Read, Reads, Values
 
-UNREAD_FUND: Final = Failed("the insurance fund's account was not read")
+PAID_BY_FUND: Final = ("CollateralLiquidated", "BadDebtSettled")
+"""Events that move the insurance fund's account without naming it."""
+UNREAD_FUND: Final = Failed(
+    "the insurance fund's account was not read, and the logs do not tell all of it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class Readings:
     accounts: Mapping[str, Account | Failed]
     liquidator: Liquidator
     differences: Sequence[tuple[str, str]]
+    not_found: Sequence[tuple[str, str]]
     values: Values
 
 
@@ -43,9 +49,10 @@ def read_snapshot(
     deployment: Deployment, found: Probe, request: SnapshotRequest
 ) -> Reads[Readings]:
     """All reads of a snapshot; raises ``AnalyzerError`` where nobody says which accounts."""
-    ledger, failed, differences = yield from _ledger(deployment, request)
     settlement_token: str = found.facts["settlementToken"]
-    fund = deployment.contracts["InsuranceFund"]
+    holdings = yield from _holdings(deployment, request, settlement_token)
+    ledger = holdings.ledger
+    fund, fund_ledger = deployment.contracts["InsuranceFund"], holdings.fund
     ticks = {base_token: _ticks(ledger, base_token) for base_token in ledger.markets}
     readable = {base_token: pool for base_token, pool in ledger.markets.items() if pool}
     questions: dict[Any, Read] = config_questions(deployment, settlement_token)
@@ -55,7 +62,10 @@ def read_snapshot(
     for token in ledger.collaterals:
         questions |= collateral_questions(deployment, token)
     for trader, account in ledger.accounts.items():
-        questions |= account_questions(deployment, trader, account)
+        if trader not in holdings.failed:
+            questions |= account_questions(deployment, trader, account)
+    if not isinstance(fund_ledger, Failed):
+        questions |= account_questions(deployment, fund, fund_ledger)
     first = yield questions
     config, now = config_of(deployment, found.release, first), request.block.time
     questions = {}
@@ -73,11 +83,13 @@ def read_snapshot(
             market if isinstance(market, Failed) else price_market(config, market, now)
         )
     accounts: dict[str, Account | Failed] = {
-        trader: account_of(trader, account, first) for trader, account in ledger.accounts.items()
+        trader: account_of(trader, account, first)
+        for trader, account in ledger.accounts.items()
+        if trader not in holdings.failed
     }
-    has_fund = request.state is not None
-    fund_account = account_of(fund, ledger.accounts.get(fund, NO_ACCOUNT), first)
-    accounts.pop(fund, None)
+    fund_account = (
+        fund_ledger if isinstance(fund_ledger, Failed) else account_of(fund, fund_ledger, first)
+    )
     return Readings(
         system=System(
             config=config,
@@ -86,62 +98,94 @@ def read_snapshot(
         ),
         settlement_token=settlement_token,
         ledger=ledger,
-        accounts=accounts | failed,
+        accounts=accounts | dict(holdings.failed),
         liquidator=Liquidator(
-            insurance_fund=fund_account if has_fund else UNREAD_FUND,
+            insurance_fund=fund_account,
             insurance_fund_wallet=first["fund", "wallet"],
         ),
-        differences=differences,
+        differences=holdings.differences,
+        not_found=holdings.not_found,
         values=Values({**first, **second, **third}),
     )
 
 
-def _ledger(
-    deployment: Deployment, request: SnapshotRequest
-) -> Reads[tuple[Ledger, dict[str, Failed], list[tuple[str, str]]]]:
-    """Who holds what, from where the request says; for ``both``, where the two differ."""
+@dataclass(frozen=True, slots=True)
+class _Holdings:
+    """Who holds what by the contracts; who could not be read and why; where the logs differ."""
+
+    ledger: Ledger
+    failed: Mapping[str, Failed]
+    differences: Sequence[tuple[str, str]]
+    not_found: Sequence[tuple[str, str]]
+    fund: LedgerAccount | Failed
+
+
+def _holdings(
+    deployment: Deployment, request: SnapshotRequest, settlement_token: str
+) -> Reads[_Holdings]:
+    """Logs say whose accounts there are, the contracts what they hold.
+
+    Accounts that only a log names which could not be read are asked for as well: most of those
+    addresses are no accounts, and hold nothing.
+    """
     fund = deployment.contracts["InsuranceFund"]
-    from_logs = None if request.state is None else ledger_of(request.state)
-    if request.source == "state" or from_logs is None:
-        found = Ledger({}, (), {}) if from_logs is None else from_logs
-        if from_logs is None and not request.accounts:
-            raise AnalyzerError(
-                f"accounts of {deployment.name} can only be found through logs: index with "
-                "--positions logs, or name them with --account"
-            )
-        traders = [t for t, a in found.accounts.items() if t != fund and not a.is_empty]
-        ledger, failed = yield from read_ledger(deployment, request.accounts or traders)
-        return _with_registries(ledger, found, fund), failed, []
-    held = {t: account for t, account in from_logs.accounts.items() if not account.is_empty}
+    if request.state is None and not request.accounts:
+        raise AnalyzerError(
+            f"accounts of {deployment.name} can only be found through logs: index with "
+            "--positions logs, or name them with --account"
+        )
+    logs = ledger_of(request.state or {})
+    known = {t: account for t, account in logs.accounts.items() if t != fund}
     if request.accounts:
-        named = {*request.accounts, fund}
-        held = {trader: held.get(trader, NO_ACCOUNT) for trader in sorted(named)}
-    ledger = Ledger(from_logs.markets, from_logs.collaterals, held)
-    if request.source != "both":
-        return ledger, {}, []
-    traders = [trader for trader in ledger.accounts if trader != fund]
-    from_state, failed = yield from read_ledger(deployment, traders)
+        known = {t: known.get(t, NO_ACCOUNT) for t in sorted(request.accounts)}
+    no_accounts = {
+        *logs.markets, *logs.collaterals, *deployment.contracts.values(), settlement_token,
+    }  # fmt: skip
+    named = {a for log in unreadable_logs(request.state) for a in log.addresses} - no_accounts
+    doubtful = sorted(named - known.keys()) if not request.accounts else []
+    is_asked = request.state is None or request.source == "state"
+    traders = [*sorted(known), *doubtful]
+    state, failed = yield from read_ledger(deployment, traders, is_optional=not is_asked)
+    fund_state, fund_failed = yield from read_ledger(deployment, [fund], is_optional=True)
     differences = [
         (trader, difference)
-        for trader, account in from_state.accounts.items()
-        if (difference := _difference(ledger.accounts[trader], account))
+        for trader, account in state.accounts.items()
+        if request.state is not None
+        and (difference := _difference(logs.accounts.get(trader, NO_ACCOUNT), account))
     ]
-    return ledger, {}, [*differences, *((t, f.reason) for t, f in failed.items())]
-
-
-def _with_registries(state: Ledger, logs: Ledger, fund: str) -> Ledger:
-    """What only logs can list: all markets and collaterals, and the insurance fund's account."""
-    funds = {fund: logs.accounts[fund]} if fund in logs.accounts else {}
-    liquidations = {trader: account.liquidations for trader, account in logs.accounts.items()}
-    return Ledger(
-        markets={**logs.markets, **state.markets},
-        collaterals=tuple(sorted({*logs.collaterals, *state.collaterals})),
-        accounts=funds
-        | {
-            trader: replace(account, liquidations=liquidations.get(trader, 0))
-            for trader, account in state.accounts.items()
-        },
+    unknown = {t: f for t, f in failed.items() if t in request.accounts or not _is_empty(known, t)}
+    accounts = {
+        trader: replace(account, liquidations=known.get(trader, NO_ACCOUNT).liquidations)
+        for trader, account in state.accounts.items()
+        if trader in request.accounts or not account.is_empty
+    }
+    unread = {t: known[t] for t in unknown if t in known and t not in accounts}
+    has_doubts = bool(differences or unknown) or any(
+        fund in log.addresses or log.event in PAID_BY_FUND for log in unreadable_logs(request.state)
     )
+    fund_account: LedgerAccount | Failed = (
+        fund_state.accounts[fund]
+        if fund not in fund_failed
+        else UNREAD_FUND
+        if request.state is None or has_doubts
+        else logs.accounts.get(fund, NO_ACCOUNT)
+    )
+    return _Holdings(
+        Ledger(
+            markets={**logs.markets, **state.markets},
+            collaterals=tuple(sorted({*logs.collaterals, *state.collaterals} - {settlement_token})),
+            accounts=accounts | unread,
+            traded=logs.traded,
+        ),
+        unknown,
+        differences,
+        [(t, f.reason) for t, f in failed.items() if t not in unknown],
+        fund_account,
+    )
+
+
+def _is_empty(known: Mapping[str, LedgerAccount], trader: str) -> bool:
+    return trader not in known or known[trader].is_empty
 
 
 def _difference(logs: LedgerAccount, state: LedgerAccount) -> str | None:

@@ -7,6 +7,7 @@ from analyzer.abi import Event, load_abi
 from analyzer.event_columns import Known, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
+from analyzer.protocols.book import take
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
 from analyzer.protocols.perp_v2.replayed import Replayed
 from analyzer.protocols.perp_v2.replayed_accounts import (
@@ -24,7 +25,6 @@ from analyzer.protocols.perp_v2.replayed_positions import (
     position_changed,
     position_closed,
 )
-from analyzer.reads import MalformedError
 from analyzer.rows import Row
 
 Handler = Callable[[Replayed, Log, Mapping[str, Any]], None]
@@ -64,15 +64,9 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequenc
     handlers = {name: handler for (_, name), handler in HANDLERS.items()}
     replayed = Replayed(deployment, state)
     for log, event, values in decode(events(deployment), logs):
-        if event is None:
-            continue
-        try:
-            if isinstance(values, MalformedError):
-                raise values
-            handlers[event.name](replayed, log, values)
-        except MalformedError as error:
-            replayed.quarantine(log, str(error))
-    return replayed.rows
+        if event is not None:
+            take(replayed.book, handlers, replayed, log, event, values)
+    return replayed.book.rows
 
 
 def _event(role: str, name: str) -> Event:

@@ -5,47 +5,42 @@ from typing import Any, Final
 
 from analyzer.evm import Log
 from analyzer.protocol import Deployment, State
+from analyzer.protocols.book import Book
 from analyzer.protocols.perp_v2.deployment_options import settlement_decimals
 from analyzer.protocols.perp_v2.ledger import (
     LedgerPosition,
     account_key,
     collateral_key,
+    ended_key,
     position_key,
     position_of,
     position_state,
 )
-from analyzer.rows import At, DataQuality, PositionEvents, Row
 
 NO_POSITION: Final = LedgerPosition(0, 0)
 
 
 class Replayed:
-    """A deployment's state after the logs so far. ``rows`` are in chain order."""
+    """A deployment's book after the logs so far, in the words of this protocol."""
 
     def __init__(self, deployment: Deployment, state: State) -> None:
+        self.book = Book(deployment, dict(state))
         self.deployment = deployment
-        self.rows: list[Row] = []
         self.settlement_decimals = settlement_decimals(deployment)
         self.last_position_change: tuple[int, int, str] | None = None
-        self._before = state
-        self._changed: dict[str, Mapping[str, Any] | None] = {}
-
-    def state(self, key: str) -> Mapping[str, Any] | None:
-        """What stands under a key now."""
-        return self._changed[key] if key in self._changed else self._before.get(key)
 
     def position(self, trader: str, base_token: str) -> LedgerPosition:
         """A position; an unregistered one is empty."""
-        kept = self.state(position_key(trader, base_token))
+        kept = self.book.state.get(position_key(trader, base_token))
         return position_of(kept) if kept is not None else NO_POSITION
 
     def is_registered(self, trader: str, base_token: str) -> bool:
         """Whether the market is among the trader's base tokens."""
-        return self.state(position_key(trader, base_token)) is not None
+        return position_key(trader, base_token) in self.book.state
 
     def account(self, trader: str) -> dict[str, Any]:
         """An account's own state, to be changed and emitted."""
-        kept = self.state(account_key(trader)) or {}
+        kept = self.book.state.get(account_key(trader), {})
         return {
             "settlementBalance": int(kept.get("settlementBalance", 0)),
             "collaterals": dict(kept.get("collaterals", {})),
@@ -55,46 +50,23 @@ class Replayed:
 
     def is_collateral(self, token: str) -> bool:
         """Whether a token was added as collateral; what else the vault takes is the settlement."""
-        return self.state(collateral_key(token)) is not None
-
-    def at(self, log: Log) -> At:
-        """Where a log's rows belong."""
-        deployment = self.deployment
-        return At(deployment.chain_id, deployment.protocol, deployment.name, log.block_number)
+        return collateral_key(token) in self.book.state
 
     def emit(
-        self, log: Log, kind: str, state_key: str, after: Mapping[str, Any] | None, **told: Any
+        self, log: Log, kind: str, state_key: str, after: Mapping[str, Any] | None, **columns: Any
     ) -> None:
         """One row: what happened, and the state that it leaves under its key."""
-        self._changed[state_key] = after
-        columns: dict[str, Any] = dict.fromkeys(
-            (
-                "position_id", "margin_id", "account", "market", "side", "collateral_token",
-                "size_delta_usd", "collateral_delta", "price", "fee_usd", "pnl_usd",
-            )
-        )  # fmt: skip
-        if "account" in told:
-            columns["margin_id"] = told["account"]
-            if "market" in told:
-                columns["position_id"] = f"{told['account']}:{told['market']}"
-        self.rows.append(
-            PositionEvents(
-                at=self.at(log),
-                log_index=log.log_index,
-                tx_hash=log.tx_hash,
-                block_time=log.block_time,
-                kind=kind,
-                state_key=state_key,
-                after=after,
-                **(columns | told),
-            )
-        )
+        if "account" in columns:
+            columns["margin_id"] = columns["account"]
+            if "market" in columns:
+                columns["position_id"] = f"{columns['account']}:{columns['market']}"
+        self.book.leave(log, kind, state_key, after, **columns)
 
     def emit_account(
-        self, log: Log, kind: str, trader: str, after: Mapping[str, Any], **told: Any
+        self, log: Log, kind: str, trader: str, after: Mapping[str, Any], **columns: Any
     ) -> None:
         """A row that leaves an account's own state behind."""
-        self.emit(log, kind, account_key(trader), after, **({"account": trader} | told))
+        self.emit(log, kind, account_key(trader), after, **({"account": trader} | columns))
 
     def emit_position(
         self,
@@ -103,7 +75,7 @@ class Replayed:
         trader: str,
         base_token: str,
         after: LedgerPosition | None,
-        **told: Any,
+        **columns: Any,
     ) -> None:
         """A row that leaves a position behind, or ends it."""
         self.emit(
@@ -113,17 +85,14 @@ class Replayed:
             None if after is None else position_state(after),
             account=trader,
             market=base_token,
-            **told,
+            **columns,
         )
 
-    def quarantine(self, log: Log, detail: str) -> None:
-        """A row for a log that could not be taken: the state after it is not to be trusted."""
-        self.rows.append(
-            DataQuality(
-                at=self.at(log),
-                log_index=log.log_index,
-                kind="malformed log",
-                subject=f"{log.address} {log.topics[0]}",
-                detail=detail,
-            )
-        )
+    def end_position(self, log: Log, base_token: str, changes: int, settled_size: int = 0) -> None:
+        """Count an ended position to its market: its size, if settled, and the logs it took."""
+        before = self.book.state.get(ended_key(base_token), {"settledSize": 0, "changes": 0})
+        after = {
+            "settledSize": before["settledSize"] + settled_size,
+            "changes": before["changes"] + changes,
+        }
+        self.emit(log, "market", ended_key(base_token), after, market=base_token)

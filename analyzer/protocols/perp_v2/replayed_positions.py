@@ -23,6 +23,7 @@ def position_changed(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> 
         before,
         taker_position_size=before.taker_position_size + event["exchangedPositionSize"],
         taker_open_notional=event["openNotional"],
+        changes=before.changes + 1,
     )
     size, notional = abs(event["exchangedPositionSize"]), abs(event["exchangedPositionNotional"])
     grows = abs(after.taker_position_size) > abs(before.taker_position_size)
@@ -38,12 +39,16 @@ def position_changed(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> 
         fee_usd=event["fee"],
         pnl_usd=event["realizedPnl"],
     )
+    if _is_deregistered(after):
+        replayed.end_position(log, base_token, after.changes)
     replayed.last_position_change = (log.block_number, log.log_index, f"{trader}:{base_token}")
 
 
 def position_closed(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
     """``ClearingHouse.PositionClosed``: a position in a closed market is settled and forgotten."""
     trader, base_token = event["trader"].lower(), event["baseToken"].lower()
+    changes = replayed.position(trader, base_token).changes
+    replayed.end_position(log, base_token, changes, event["closedPositionSize"])
     replayed.emit_position(
         log,
         "settle",
@@ -73,17 +78,19 @@ def liquidity_changed(replayed: Replayed, log: Log, event: Mapping[str, Any]) ->
         orders[key] = changed
     else:
         orders.pop(key, None)
-    after = replace(before, orders=orders)
+    after = replace(before, orders=orders, changes=before.changes + 1)
     this = (log.block_number, log.log_index - 1, f"{trader}:{base_token}")
-    is_last = replayed.last_position_change == this
+    is_gone = replayed.last_position_change == this and _is_deregistered(after)
     replayed.emit_position(
         log,
         "add_liquidity" if event["liquidity"] > 0 else "remove_liquidity",
         trader,
         base_token,
-        None if is_last and _is_deregistered(after) else after,
+        None if is_gone else after,
         fee_usd=-event["quoteFee"],
     )
+    if is_gone:
+        replayed.end_position(log, base_token, after.changes)
 
 
 def funding_payment_settled(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:

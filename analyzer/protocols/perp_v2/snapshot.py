@@ -3,10 +3,12 @@
 from typing import Final
 
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
+from analyzer.protocols.evidence import not_read
 from analyzer.protocols.perp_v2.account_rows import account_rows, insurance_fund_row
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
 from analyzer.protocols.perp_v2.market_rows import collateral_rows, market_rows
 from analyzer.protocols.perp_v2.reading import Readings, read_snapshot
+from analyzer.protocols.perp_v2.totals import ledger_totals
 from analyzer.reads import Reads
 from analyzer.rows import At, DataQuality, Positions, Row
 
@@ -29,7 +31,12 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         rows += market_rows(at, got, base_token, interest, request.block.time)
     rows += collateral_rows(at, got, request.block.time)
     rows += _differences(at, got)
-    return Snapshot(rows=rows, price_basis=PRICE_BASIS)
+    missing = [not_read(at, trader, reason) for trader, reason in got.not_found]
+    if is_whole:
+        rows += ledger_totals(at, got)
+        if not got.system.markets:
+            missing.append(not_read(at, "markets", "no log names a market: read all logs"))
+    return Snapshot([*rows, *missing], PRICE_BASIS, complete=not missing)
 
 
 def _open_interest(base_token: str, positions: list[Positions]) -> dict[str, int] | None:
@@ -45,6 +52,6 @@ def _open_interest(base_token: str, positions: list[Positions]) -> dict[str, int
 
 def _differences(at: At, got: Readings) -> list[Row]:
     return [
-        DataQuality(at=at, kind="logs and state differ", subject=trader, detail=detail)
+        DataQuality(at=at, kind="position_difference", subject=trader, detail=detail)
         for trader, detail in got.differences
     ]
