@@ -107,6 +107,6 @@ def _why_none(path: Path, wanted: Wanted, label: str, shown: Sequence[SnapshotAt
             "that chain's node with --rpc-url, or index this one"
         )
     return (
-        f"no snapshot{until} is of chain {wanted.chain_id} and what --protocol and --deployment "
-        f"name: it holds {named}"
+        f"--protocol and --deployment name no snapshot{until} of chain {wanted.chain_id}: "
+        f"{path.name} holds {named}"
     )

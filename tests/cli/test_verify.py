@@ -22,6 +22,7 @@ URL = f"recording:{GMX_V1_RECORDING}"
 PERP_V2 = f"recording:{FIXTURES / 'demo' / 'perp_v2.json.gz'}"
 GMX_V2 = f"recording:{FIXTURES / 'demo' / 'gmx_v2.json.gz'}"
 LAST = 3131
+CHAIN = RecordedChain(GMX_V1_RECORDING).chain_id()
 COMPLAINT = "chain_id, protocol, deployment, block_number, -1, 'position_difference', 'x', 'y'"
 REASON = "a log of it cannot be read"
 
@@ -292,8 +293,8 @@ def test_every_read_of_the_snapshot_is_asked_again_and_once(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--protocol", "perp_v2"), "no snapshot is of chain 31337 and what --protocol and"),
-        (("--deployment", "gmx"), "it holds gmx_v1 local-a of chain 31337, gmx_v1 local-c"),
+        (("--protocol", "perp_v2"), f"name no snapshot of chain {CHAIN}: "),
+        (("--deployment", "gmx"), f"duckdb holds gmx_v1 local-a of chain {CHAIN}, gmx_v1 local-c"),
         (("--block", "5"), "perpscope.duckdb holds no snapshot at or below block 5: run"),
     ],
 )
@@ -312,7 +313,7 @@ def test_another_chains_node_is_told_from_this_ones(perpscope, indexed, change):
     ran = perpscope("verify", "--rpc-url", URL)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(
-        "error: nothing was compared: recording gmx_v1.json.gz is chain 31337, and "
+        f"error: nothing was compared: recording gmx_v1.json.gz is chain {CHAIN}, and "
         "perpscope.duckdb holds gmx_v1 local-a of chain 5, gmx_v1 local-c of chain 5: name that "
         "chain's node with --rpc-url"
     )
