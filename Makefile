@@ -48,8 +48,9 @@ format: $(READY)  ## Put everything into shape.
 docs: $(READY)  ## Generate what the README and the query catalogue show.
 	$(BIN)/python -m tests.docs
 
-soak: $(READY) packages  ## Run 200 seeds of faults, reorgs and kills: about half an hour.
+soak: $(READY) packages  ## Run 200 seeds of faults, reorgs and kills, and a lie about each state read: an hour.
 	$(BIN)/python -m tests.faults --seeds 200
+	$(BIN)/python -m tests.lying_reads
 
 bench: $(READY) packages  ## Print ratios measured in one run; never fails a build.
 	$(BIN)/python -m tests.benchmarks

@@ -4,6 +4,7 @@ A protocol knows no network, no database and no clock. It says which logs it nee
 rows, asks for state with generators of reads, and turns state into rows with exact verdicts.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -104,6 +105,8 @@ class Comparison:
     skipped: int = 0
     differences: list[Difference] = field(default_factory=list)
     skip_reasons: list[str] = field(default_factory=list)
+    without_question: Counter[str] = field(default_factory=Counter)
+    """How many things of a kind no contract can be asked for."""
 
     def compare(self, kind: str, subject: str, name: str, ours: Any, theirs: Any) -> None:
         """Count one comparison of ``kind`` (``verdict``, ``value`` or ``flip``)."""
@@ -128,6 +131,23 @@ class Comparison:
         """How many differences of a kind there are."""
         return sum(difference.kind == kind for difference in self.differences)
 
+    @property
+    def compared(self) -> int:
+        """How much was compared at all."""
+        return self.verdicts + self.values + self.flips
+
+    def plus(self, other: "Comparison") -> "Comparison":
+        """Both tallies in one."""
+        return Comparison(
+            verdicts=self.verdicts + other.verdicts,
+            values=self.values + other.values,
+            flips=self.flips + other.flips,
+            skipped=self.skipped + other.skipped,
+            differences=[*self.differences, *other.differences],
+            skip_reasons=[*self.skip_reasons, *other.skip_reasons],
+            without_question=self.without_question + other.without_question,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPosition:
@@ -142,6 +162,11 @@ class StoredPosition:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
 
+    @property
+    def title(self) -> str:
+        """Whose position it is and in which market, for people."""
+        return f"account {self.account} {self.side} in {self.market}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAccount:
@@ -155,6 +180,12 @@ class StoredAccount:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     positions: Sequence[StoredPosition]
+
+    @property
+    def title(self) -> str:
+        """Whose margin it is, for people; with the market where it is one position's own."""
+        own = [p for p in self.positions if self.margin_id == p.position_id]
+        return own[0].title if own else f"account {self.account}"
 
 
 @dataclass(frozen=True, slots=True)

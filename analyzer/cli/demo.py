@@ -112,10 +112,11 @@ def _index(config: Config, recording: Path, db: Path) -> None:
             f"{name}: {outcome.positions:,} open positions at block {outcome.block.number:,}, "
             f"from {outcome.logs:,} logs"
         )
-        found = verified[outcome.deployment.name].comparison
+        one = verified[outcome.deployment.name]
+        found, views = one.comparison, one.views
         click.echo(
-            f"  against the contract's own answers: {found.verdicts:,} verdicts and "
-            f"{found.values:,} amounts compared, {len(found.differences):,} differ"
+            f"  against the contract's own answers: {views.verdicts:,} verdicts and "
+            f"{views.values:,} amounts compared, {len(found.differences):,} differ"
         )
-        if found.differences or found.skipped:
+        if found.differences or found.skipped or one.errors:
             raise AnalyzerError(f"{name} does not agree with its contracts: report this")

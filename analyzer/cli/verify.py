@@ -11,8 +11,10 @@ from analyzer.cli.connect import connect, settings_of
 from analyzer.cli.options import block_option, db_option, node_options
 from analyzer.errors import AnalyzerError
 from analyzer.indexer.verify import Verified, verify_database, verify_vectors
+from analyzer.protocol import Comparison
 
 SHOWN_DIFFERENCES = 20
+GRAVITY = ("verdict", "flip", "value")
 
 
 @click.command()
@@ -46,10 +48,12 @@ def verify(
     format_name: str | None,
     **node: float | None,
 ) -> int:
-    """Ask the contracts themselves at the snapshot's block and compare, integer for integer.
+    """Ask the node again at the snapshot's block and compare, integer for integer.
 
-    Nothing is written: what is compared here is never what `index` reads. Exit 0: something was
-    compared, nothing differed, nothing was skipped; 1: a difference; 2: otherwise.
+    Twice: with the contracts' own verdicts and amounts, which `index` never reads, and with what
+    comes of reading all state again and computing verdicts, liquidation prices and amounts anew.
+    Nothing is written. Exit 0: something was compared, nothing differed, nothing was skipped; 1: a
+    difference; 2: otherwise. An account without a verdict is skipped by name.
 
     \b
     Examples:
@@ -82,40 +86,60 @@ def verify(
 def _table(verified: Sequence[Verified]) -> None:
     for one in verified:
         found = one.comparison
-        subject = one.file or f"{one.protocol} {one.deployment} at block {one.block_number:,}"
+        at = "" if one.file else f" at block {one.block_number:,}"
         click.echo(
-            f"{subject}: {found.verdicts:,} verdicts, {found.values:,} values, {found.flips:,} "
-            f"liquidation prices compared; {len(found.differences):,} differ, {found.skipped:,} "
-            "skipped"
+            f"{one.title}{at}: {_compared(found)} compared; {len(found.differences):,} differ, "
+            f"{found.skipped:,} skipped"
         )
+        if one.file:
+            continue
+        click.echo(f"  with the contracts' own answers: {_compared(one.views)}")
+        click.echo(f"  with what this node's state comes to: {_compared(one.recomputed)}")
+        if found.without_question:
+            things = ", ".join(f"{n:,} {what}" for what, n in found.without_question.items())
+            click.echo(f"  not compared with a contract's own, none tells them: {things}")
+
+
+def _compared(found: Comparison) -> str:
+    counts = [f"{found.verdicts:,} verdicts", f"{found.values:,} values"]
+    if found.flips:
+        counts.append(f"{found.flips:,} liquidation prices")
+    return ", ".join(counts)
 
 
 def _exit_code(verified: Sequence[Verified]) -> int:
     """Differences win over everything but nothing at all; reasons go to stderr."""
-    differ = False
-    tallies = [one.comparison for one in verified]
-    incomplete = not any(tally.verdicts + tally.values + tally.flips for tally in tallies)
-    if incomplete:
-        cure = "check the files" if any(one.file for one in verified) else "run `perpscope index`"
-        click.echo(f"error: nothing was compared: {cure} first", err=True)
+    if not any(one.comparison.compared for one in verified):
+        cure = "check the files" if any(one.file for one in verified) else "see why below"
+        click.echo(f"error: nothing was compared: {cure}", err=True)
     for one in verified:
-        found = one.comparison
-        name = one.file or f"{one.protocol} {one.deployment}"
-        for difference in found.differences[:SHOWN_DIFFERENCES]:
-            click.echo(
-                f"{name}: {difference.subject} {difference.name} ({difference.kind}): "
-                f"ours {difference.ours}, the contract's {difference.theirs}",
-                err=True,
-            )
-        hidden = len(found.differences) - SHOWN_DIFFERENCES
-        if hidden > 0:
-            click.echo(f"{name}: {hidden:,} more differences", err=True)
-        for reason in list(dict.fromkeys(found.skip_reasons))[:SHOWN_DIFFERENCES]:
-            click.echo(f"{name}: skipped: {reason}", err=True)
-        differ = differ or bool(found.differences)
-        if found.verdicts + found.values + found.flips == 0:
-            click.echo(f"{name}: there was nothing to compare", err=True)
-        incomplete = incomplete or found.skipped > 0
-    if differ:
+        _say_why(one)
+    if any(one.comparison.differences for one in verified):
         return 1
-    return 2 if incomplete else 0
+    is_whole = not any(one.comparison.skipped or one.errors for one in verified)
+    return 0 if is_whole and any(one.comparison.compared for one in verified) else 2
+
+
+def _say_why(one: Verified) -> None:
+    """What differs, what was skipped and what went wrong, each by name."""
+    found = one.comparison
+    for error in dict.fromkeys(map(str, one.errors)):
+        click.echo(f"error: {one.title}: {error}", err=True)
+    gravest_first = sorted(found.differences, key=lambda one: GRAVITY.index(one.kind))
+    for difference in gravest_first[:SHOWN_DIFFERENCES]:
+        theirs = "this node's" if difference in one.recomputed.differences else "the contract's"
+        click.echo(
+            f"{one.title}: {difference.subject} {difference.name} ({difference.kind}): "
+            f"ours {difference.ours}, {theirs} {difference.theirs}",
+            err=True,
+        )
+    hidden = len(found.differences) - SHOWN_DIFFERENCES
+    if hidden > 0:
+        click.echo(f"{one.title}: {hidden:,} more differences", err=True)
+    reasons = list(dict.fromkeys(found.skip_reasons))
+    for reason in reasons[:SHOWN_DIFFERENCES]:
+        click.echo(f"{one.title}: skipped: {reason}", err=True)
+    if len(reasons) > SHOWN_DIFFERENCES:
+        click.echo(f"{one.title}: {len(reasons) - SHOWN_DIFFERENCES:,} more skipped", err=True)
+    if not found.compared and not one.errors:
+        click.echo(f"{one.title}: there was nothing to compare", err=True)

@@ -9,7 +9,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.event_columns import decode
 from analyzer.indexer.plan import Progress, Silent
 from analyzer.indexer.replaying import catch_up
-from analyzer.indexer.snapshot import first_contact, rows_of, take
+from analyzer.indexer.snapshot import stored_state, take_again
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import checkpoints, derived, event_rows, event_tables, raw_logs, raw_state
@@ -52,9 +52,6 @@ def _replay_streams(
 
 def _retake_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> None:
     for raw in raw_state.raw_snapshots(connection, deployment):
-        answer = raw_state.stored_answers(connection, raw)
-        state = raw.recent
-        if raw.with_logs:
-            state = derived.state(connection, deployment, raw.block.number)
-        taken = take(deployment, first_contact(deployment, answer), raw, state, answer)
-        derived.put_snapshot(connection, deployment, raw.block.number, rows_of(deployment, taken))
+        state = stored_state(connection, deployment, raw)
+        rows = take_again(deployment, raw, state, raw_state.stored_answers(connection, raw))
+        derived.put_snapshot(connection, deployment, raw.block.number, rows)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from duckdb import DuckDBPyConnection
+
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest, State
 from analyzer.protocols import protocols
 from analyzer.reads import Answerer, drive
@@ -17,6 +19,7 @@ from analyzer.rows import (
     Snapshots,
     Totals,
 )
+from analyzer.store import derived
 from analyzer.store.raw_state import RawSnapshot
 
 
@@ -70,6 +73,21 @@ def take(
     )
     protocol = protocols()[deployment.protocol]
     return Taken(raw, found, drive(protocol.snapshot(deployment, found, request), answer))
+
+
+def stored_state(
+    connection: DuckDBPyConnection, deployment: Deployment, raw: RawSnapshot
+) -> State | None:
+    """What the stored logs had left behind when a stored snapshot was taken."""
+    return derived.state(connection, deployment, raw.block.number) if raw.with_logs else raw.recent
+
+
+def take_again(
+    deployment: Deployment, raw: RawSnapshot, state: State | None, answer: Answerer
+) -> Sequence[Row]:
+    """The rows of a stored snapshot taken anew, from its first contact on, from these answers."""
+    taken = take(deployment, first_contact(deployment, answer), raw, state, answer)
+    return rows_of(deployment, taken)
 
 
 def rows_of(deployment: Deployment, taken: Taken) -> Sequence[Row]:

@@ -1,23 +1,29 @@
-"""Asking the contracts themselves: our verdicts and amounts against theirs. Nothing is written."""
+"""Our verdicts and amounts against a node: what its contracts say of them, and what comes anew.
+
+Nothing is written. `index` never reads what the contracts say of a verdict or an account's value.
+"""
 
 import gzip
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from analyzer.chain.interface import Chain
 from analyzer.errors import AnalyzerError
+from analyzer.evm import Block
 from analyzer.indexer.deployments import protocol_of
+from analyzer.indexer.recomputing import compare_rows, compare_tokens
+from analyzer.indexer.snapshot import take_again
+from analyzer.indexer.stored import StoredSnapshot, Wanted, stored_snapshots
 from analyzer.protocol import Comparison
 from analyzer.protocols import protocols
-from analyzer.reads import drive
+from analyzer.reads import Answerer, drive
 from analyzer.store import derived
-from analyzer.store.database import open_for_reading
-from analyzer.store.deployments import remembered
-from analyzer.store.views import create_views
+from analyzer.store.raw_state import Transcript
+from analyzer.store.snapshot_rows import rows_at, scratch, tokens
 
 ODD_VALUES: Final = (
     LookupError,
@@ -32,13 +38,29 @@ ODD_VALUES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The tally of one deployment or one vectors file."""
+    """The tally of one deployment or one vectors file.
+
+    ``views`` is against the contracts' own verdicts and amounts, ``recomputed`` against what their
+    state at the block comes to; ``errors`` say why either of them is not whole.
+    """
 
     protocol: str
-    comparison: Comparison
+    views: Comparison
+    recomputed: Comparison = field(default_factory=Comparison)
+    errors: Sequence[AnalyzerError] = ()
     file: str | None = None
     deployment: str | None = None
     block_number: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The file, or the protocol and the deployment, for people."""
+        return self.file or f"{self.protocol} {self.deployment}"
+
+    @property
+    def comparison(self) -> Comparison:
+        """Both tallies in one."""
+        return self.recomputed.plus(self.views)
 
     def report(self) -> dict[str, Any]:
         """The tally as other programs read it."""
@@ -55,6 +77,7 @@ class Verified:
             "flips": found.flips,
             "flip_mismatches": found.mismatches("flip"),
             "skipped": found.skipped,
+            "not_compared": found.without_question.total(),
         }
 
 
@@ -70,41 +93,65 @@ def verify_database(
     """The newest snapshots on this chain against the contracts at their blocks.
 
     ``protocol_names`` and ``names`` (of deployments) narrow what is verified; with ``block``, the
-    newest snapshots at or below it are.
+    newest snapshots at or below it are, and with ``complete`` the last whole ones. Raises
+    ``AnalyzerError`` where that leaves none.
     """
-    chain_id = chain.chain_id()
-    with open_for_reading(path) as connection:
-        if block is not None or complete:
-            create_views(connection, block, complete=complete)
-        known = {(d.chain_id, d.protocol, d.name): d for d in remembered(connection)}
-        stored = [
-            (known[s.chain_id, s.protocol, s.deployment], s, derived.accounts(connection, s))
-            for s in derived.snapshots(connection)
-            if s.chain_id == chain_id
-            and (not protocol_names or s.protocol in protocol_names)
-            and (not names or s.deployment in names)
-        ]
-    verified: list[Verified] = []
-    for deployment, snapshot, accounts in stored:
-        at = chain.block(snapshot.block_number)
-        if at.hash != snapshot.block_hash:
-            raise AnalyzerError(
-                f"block {at.number} of {deployment.name} is not the block that was indexed "
-                f"({snapshot.block_hash}): the chain was reorganised, run `perpscope index` again"
-            )
-        comparison = drive(
-            protocols()[deployment.protocol].verify(deployment, at, accounts),
-            lambda requests, at=at: chain.answer(requests, at),  # type: ignore[misc]
+    chosen = (tuple(protocol_names), tuple(names))
+    wanted = Wanted(chain.chain_id(), *chosen, block=block, complete=complete)
+    return [_verify(chain, stored) for stored in stored_snapshots(path, wanted, chain.label)]
+
+
+def _verify(chain: Chain, stored: StoredSnapshot) -> Verified:
+    """Both halves, of which one can fail without the other; a state read is asked once for both."""
+    tallies = {"views": Comparison(), "recomputed": Comparison()}
+    errors: list[AnalyzerError] = []
+    try:
+        at = _same_block(chain, stored)
+        answer = Transcript(lambda requests: chain.answer(requests, at))
+        for name, half in (("views", _ask_views), ("recomputed", _recompute)):
+            try:
+                tallies[name] = half(stored, at, answer)
+            except AnalyzerError as error:
+                errors.append(error)
+    except AnalyzerError as error:
+        errors.append(error)
+    return Verified(
+        protocol=stored.deployment.protocol,
+        views=tallies["views"],
+        recomputed=tallies["recomputed"],
+        errors=errors,
+        deployment=stored.deployment.name,
+        block_number=stored.snapshot.block_number,
+    )
+
+
+def _same_block(chain: Chain, stored: StoredSnapshot) -> Block:
+    """The snapshot's block as this chain has it."""
+    snapshot = stored.snapshot
+    at = chain.block(snapshot.block_number)
+    if at.hash != snapshot.block_hash:
+        raise AnalyzerError(
+            f"block {at.number} is not the block that was indexed ({snapshot.block_hash}): the "
+            "chain was reorganised, run `perpscope index` again, or name the chain's own node"
         )
-        verified.append(
-            Verified(
-                deployment.protocol,
-                comparison,
-                deployment=deployment.name,
-                block_number=at.number,
-            )
-        )
-    return verified
+    return at
+
+
+def _ask_views(stored: StoredSnapshot, at: Block, answer: Answerer) -> Comparison:
+    protocol = protocols()[stored.deployment.protocol]
+    return drive(protocol.verify(stored.deployment, at, stored.accounts), answer)
+
+
+def _recompute(stored: StoredSnapshot, at: Block, answer: Answerer) -> Comparison:
+    """The snapshot taken again, its runs in their order, at the block as this node has it."""
+    tally, deployment = Comparison(), stored.deployment
+    with scratch() as again:
+        for raw, state in stored.runs:
+            rows = take_again(deployment, replace(raw, block=at), state, answer)
+            derived.put_snapshot(again, deployment, at.number, rows)
+        compare_rows(stored.rows, rows_at(again, deployment, at.number), tally)
+        compare_tokens(stored.tokens, tokens(again, deployment.chain_id), tally)
+    return tally
 
 
 def verify_vectors(paths: Sequence[Path]) -> tuple[list[Verified], list[AnalyzerError]]:

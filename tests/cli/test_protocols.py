@@ -24,7 +24,10 @@ def test_a_recorded_chain_goes_the_whole_way(perpscope, tmp_path, name):
     assert verified.code == 0, verified.err
     for one in json.loads(verified.out):
         assert one["verdicts"] > 50
-        assert one["verdict_mismatches"] == one["value_mismatches"] == one["skipped"] == 0
+        assert one["flips"] > 30
+        assert one["verdict_mismatches"] == one["value_mismatches"] == one["flip_mismatches"] == 0
+        assert one["skipped"] == 0
+        assert one["not_compared"] >= one["flips"]
     before = contents(tmp_path / "t.duckdb")
     assert perpscope("index", "--rebuild", "--db", "t.duckdb").code == 0
     assert contents(tmp_path / "t.duckdb") == before

@@ -208,11 +208,13 @@ def test_every_account_is_explained_and_verified_at_its_own_block(
     assert all("block 4,000" in line["heading"] for line in explained)
     ran = perpscope("verify", "--rpc-url", f"recording:{later}", "-f", "json")
     assert ran.code == 0, ran.err
-    verdicts = {LAST: 0, 4000: 0}
-    for compared in json.loads(ran.out):
-        verdicts[compared["block_number"]] += compared["verdicts"]
-    assert sum(verdicts.values()) == 644
-    assert 0 < verdicts[4000] < verdicts[LAST]
+    compared = json.loads(ran.out)
+    positions = {LAST: 0, 4000: 0}
+    for tally in compared:
+        positions[tally["block_number"]] += tally["flips"]
+    assert positions == {LAST: 322, 4000: counts[one]}
+    of_contracts, anew = 2 * 322, 2 * (322 + counts[one])
+    assert sum(tally["verdicts"] for tally in compared) == of_contracts + anew
     assert "local-c" in perpscope("doctor").out
 
 

@@ -42,7 +42,7 @@ def indexed(system: System, database: Path) -> dict[str, str]:
         chain.close()
     assert found.comparison.differences == []
     assert found.comparison.skipped == 0
-    assert found.comparison.verdicts == 2 * outcome.positions > 0
+    assert found.views.verdicts == 2 * outcome.positions > 0
     with open_for_reading(database) as connection:
         (snapshot,) = derived.snapshots(connection)
         complaints = connection.execute("select kind, detail from data_quality").fetchall()

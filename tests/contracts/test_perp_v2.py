@@ -150,7 +150,7 @@ def indexed(lab: Lab, path: Path, *, verified: bool = True) -> Path:
             (found,) = verify_database(chain, path)
             assert found.comparison.differences == []
             assert found.comparison.skip_reasons == []
-            assert found.comparison.verdicts >= 2 * len(lab.accounts())
+            assert found.views.verdicts >= 2 * len(lab.accounts())
     finally:
         chain.close()
     return path

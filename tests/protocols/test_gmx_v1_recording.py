@@ -95,6 +95,9 @@ def test_verify_notices_a_vault_that_answers_otherwise(name):
     run = run_of(name)
     snapshot = run.snapshot()
     one = logged_position(next(iter(run.state().values()))).identity
+    (title,) = [
+        p.title for a in stored(snapshot) for p in a.positions if p.position_id == one.key()
+    ]
     vault = vault_of(run.deployment)
     wrong = Answer(bytes(31) + b"\x02" + bytes(32))
     for question in (
@@ -104,7 +107,7 @@ def test_verify_notices_a_vault_that_answers_otherwise(name):
         run.change(question, wrong)
     differences = run.verify(snapshot).differences
     assert {(d.kind, d.subject, d.name) for d in differences} >= {
-        ("verdict", one.key(), "validateLiquidation"),
+        ("verdict", title, "validateLiquidation"),
     }
 
 

@@ -93,8 +93,10 @@ def test_verify_and_rebuild_find_the_same(perpscope, tmp_path, name, source, bas
     )
     (tally,) = json.loads(verified.out)
     assert verified.code == 0
-    assert (tally["verdicts"], tally["verdict_mismatches"]) == (OPEN[name], 0)
+    assert (tally["verdicts"], tally["verdict_mismatches"]) == (3 * OPEN[name], 0)
+    assert (tally["flips"], tally["flip_mismatches"]) == (OPEN[name], 0)
     assert (tally["value_mismatches"], tally["skipped"]) == (0, 0)
+    assert tally["not_compared"] == 2 * OPEN[name]
     before = {table: rows_of(database, table) for table in (*SNAPSHOT, "prices", "funding")}
     assert perpscope("index", "--rebuild", "--db", database).code == 0
     after = {table: rows_of(database, table) for table in before}

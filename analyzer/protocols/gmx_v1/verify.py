@@ -1,16 +1,18 @@
 """The Vault's own answers against what the snapshot stored, position by position."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from analyzer.evm import Block
 from analyzer.protocol import Comparison, Deployment, StoredAccount, StoredPosition
 from analyzer.protocols.gmx_v1.assess import STORED
-from analyzer.protocols.gmx_v1.contracts import identity_of, vault_of
+from analyzer.protocols.gmx_v1.contracts import Identity, vault_of
 from analyzer.protocols.gmx_v1.held import STRUCT
 from analyzer.reads import Failed, Read, Reads, Values
 
-VIEWS = ("getPosition", "getPositionDelta", "getPositionLeverage")
+VIEWS: Final = ("getPosition", "getPositionDelta", "getPositionLeverage")
+EXECUTION: Final = "verdicts at execution time"
+UNKNOWN: Final = "unknown"
 
 
 def verify(
@@ -23,20 +25,28 @@ def verify(
     All that, and each collateral token's next funding rate, in one round of reads.
     """
     vault = vault_of(deployment)
-    positions = [position for account in accounts for position in account.positions]
+    comparison = Comparison()
+    positions: list[StoredPosition] = []
+    for account in accounts:
+        if all(_is_whole(position) for position in account.positions):
+            positions += account.positions
+            comparison.without_question[EXECUTION] += account.state != UNKNOWN
+        else:
+            comparison.skip(f"{account.title} is unknown: {account.reason}")
+    if not positions:
+        return comparison
     questions: dict[Any, Read] = {}
     for position in positions:
-        arguments = identity_of(position.inputs).arguments()
+        arguments = _identity(position).arguments()
         for name in VIEWS:
             questions[position.position_id, name] = vault.read(name, *arguments)
         for raising in (False, True):
             questions[position.position_id, raising] = vault.read(
                 "validateLiquidation", *arguments, raising
             )
-        token = position.inputs["collateralToken"]
+        token = _identity(position).collateral_token
         questions["getNextFundingRate", token] = vault.read("getNextFundingRate", token)
     answers = yield questions
-    comparison = Comparison()
     for position in positions:
         _verify_position(comparison, position, answers)
     for token, rate in _next_funding_rates(positions).items():
@@ -45,34 +55,49 @@ def verify(
     return comparison
 
 
+def _is_whole(position: StoredPosition) -> bool:
+    """Whether all of its struct is known: without it there is nothing to compare an answer with."""
+    return all(position.inputs.get(name) is not None for name in STRUCT)
+
+
+def _identity(position: StoredPosition) -> Identity:
+    return Identity(
+        position.account,
+        str(position.collateral_token),
+        position.market,
+        position.side == "long",
+    )
+
+
 def _verify_position(comparison: Comparison, position: StoredPosition, answers: Values) -> None:
-    key, stored = position.position_id, position.outputs[STORED]
+    key, subject, stored = position.position_id, position.title, position.outputs[STORED]
     _verify_struct(comparison, position, answers[key, "getPosition"])
     ratio = position.outputs["getPositionLeverage"]
     theirs = answers[key, "getPositionLeverage"]
-    _compare(comparison, "value", key, "getPositionLeverage", ratio, theirs)
+    _compare(comparison, "value", subject, "getPositionLeverage", ratio, theirs)
     delta = _ours(stored, lambda: [stored["hasProfit"], stored["delta"]])
-    _compare(comparison, "value", key, "getPositionDelta", delta, answers[key, "getPositionDelta"])
-    _verify_verdict(comparison, key, stored, answers[key, False])
-    raising = _ours(stored, lambda: _raising(stored))
-    _compare(comparison, "verdict", key, "validateLiquidation(raise)", raising, answers[key, True])
+    theirs = answers[key, "getPositionDelta"]
+    _compare(comparison, "value", subject, "getPositionDelta", delta, theirs)
+    _verify_verdict(comparison, subject, stored, answers[key, False])
+    raising, name = _ours(stored, lambda: _raising(stored)), "validateLiquidation(raise)"
+    _compare(comparison, "verdict", subject, name, raising, answers[key, True])
 
 
 def _verify_struct(comparison: Comparison, position: StoredPosition, theirs: Any) -> None:
     """``getPosition``, value by value: the realised profit's size and sign are two of eight."""
     if isinstance(theirs, Failed):
-        comparison.skip(f"{position.position_id}: {theirs.reason}")
+        comparison.skip(f"{position.title}: {theirs.reason}")
         return
     *words, realised, gained, increased = theirs
     values = (*words, realised if gained else -realised, increased)
     for name, value in zip(STRUCT, values, strict=True):
-        comparison.compare("value", position.position_id, name, position.inputs[name], value)
+        comparison.compare("value", position.title, name, position.inputs[name], value)
     ours = position.inputs["realisedPnl"]
-    comparison.compare("value", position.position_id, "hasRealisedProfit", ours >= 0, gained)
+    comparison.compare("value", position.title, "hasRealisedProfit", ours >= 0, gained)
 
 
 def _verify_verdict(
-    comparison: Comparison, key: str, stored: Mapping[str, Any], theirs: Any
+    comparison: Comparison, subject: str, stored: Mapping[str, Any], theirs: Any
 ) -> None:
     """Where it is not known which variant the vault is, its answer may be telling which."""
     verdicts = stored.get("validateLiquidation", {})
@@ -86,12 +111,12 @@ def _verify_verdict(
         telling = [variant for variant, one in said.items() if one == list(theirs)]
         if telling:
             comparison.skip(
-                f"{key}: the vault answers as variant {telling[0]}: set the deployment's option "
-                f'variant = "{telling[0]}"'
+                f"{subject}: the vault answers as variant {telling[0]}: set the deployment's "
+                f'option variant = "{telling[0]}"'
             )
             return
     ours = _ours(stored, lambda: candidates[0])
-    _compare(comparison, "verdict", key, name, ours, theirs)
+    _compare(comparison, "verdict", subject, name, ours, theirs)
 
 
 def _raising(stored: Mapping[str, Any]) -> Any:
@@ -102,7 +127,7 @@ def _raising(stored: Mapping[str, Any]) -> Any:
 
 
 def _next_funding_rates(positions: Sequence[StoredPosition]) -> dict[str, Any]:
-    return {p.inputs["collateralToken"]: p.outputs["getNextFundingRate"] for p in positions}
+    return {_identity(p).collateral_token: p.outputs["getNextFundingRate"] for p in positions}
 
 
 def _ours(stored: Mapping[str, Any], answer: Any) -> Any:

@@ -16,6 +16,10 @@ READER_ABIS: Final = {"2.1": "ReaderV2_1", "2.2b": "ReaderV2_2B", "2.2c": "Reade
 VERDICT_VALUES: Final = (
     "remainingCollateralUsd", "minCollateralUsd", "minCollateralUsdForLeverage",
 )  # fmt: skip
+EXECUTION: Final = "verdicts at execution time"
+UNKNOWN: Final = "unknown"
+REVERTED: Final = "reverted"
+WOULD_REVERT: Final = "the contract would revert"
 FEES: Final = 2
 BASE_PNL: Final = 4
 
@@ -35,19 +39,31 @@ def verify(
     comparison = Comparison()
     positions = [position for account in accounts for position in account.positions]
     asked: dict[tuple[str, str], Read] = {}
-    for position in positions:
-        if position.inputs.get("prices") is None:
-            comparison.skip(f"position {position.position_id}: {_unknown(position)}")
-        else:
-            asked |= _questions(deployment, position)
+    for account in accounts:
+        for position in account.positions:
+            if _can_be_asked(position.inputs):
+                asked |= _questions(deployment, position)
+                comparison.without_question[EXECUTION] += account.state != UNKNOWN
+            else:
+                comparison.skip(f"{position.title} is unknown: {account.reason}")
     answers: Mapping[Any, Any] = (yield asked) if asked else {}
     for position in positions:
         key = position.position_id
         if (key, "verdict") in answers:
-            _compare_verdict(comparison, position, answers[key, "verdict"])
-        if (key, "info") in answers:
-            _compare_info(comparison, position, answers[key, "info"])
+            _compare(comparison, position, answers[key, "verdict"], answers.get((key, "info")))
     return comparison
+
+
+def _can_be_asked(inputs: Mapping[str, Any]) -> bool:
+    """Whether all arguments of the Reader's views are known."""
+    arguments = [inputs.get(name) for name in ("release", "marketProps", "prices")]
+    while arguments:
+        argument = arguments.pop()
+        if argument is None:
+            return False
+        if isinstance(argument, Mapping):
+            arguments += argument.values()
+    return True
 
 
 def _questions(deployment: Deployment, position: StoredPosition) -> dict[tuple[str, str], Read]:
@@ -77,18 +93,29 @@ def _questions(deployment: Deployment, position: StoredPosition) -> dict[tuple[s
     }
 
 
+def _compare(comparison: Comparison, position: StoredPosition, verdict: Any, info: Any) -> None:
+    """Each basis with what the Reader says of it; one without a verdict of ours is skipped."""
+    unknown = {basis: _unknown(position.outputs[basis]) for basis in ("stored", "executable")}
+    for reason in dict.fromkeys(reason for reason in unknown.values() if reason is not None):
+        comparison.skip(f"{position.title} is unknown: {reason}")
+    if unknown["stored"] is None:
+        _compare_verdict(comparison, position, verdict)
+    if unknown["executable"] is None and info is not None:
+        _compare_info(comparison, position, info)
+
+
 def _compare_verdict(comparison: Comparison, position: StoredPosition, theirs: Any) -> None:
-    subject, ours = position.position_id, position.outputs["stored"]
+    """The verdict on stored accumulators; where we predict a revert, it must be what happens."""
+    subject, ours = position.title, position.outputs["stored"]
     if isinstance(theirs, Failed):
         if not theirs.reverted:
-            comparison.skip(f"position {subject}: {theirs.reason}")
+            comparison.skip(f"{subject}: {theirs.reason}")
             return
-        comparison.compare("verdict", subject, "isLiquidatable", _shown(ours), "reverted")
+        comparison.compare("verdict", subject, "isLiquidatable", _shown(ours), REVERTED)
         return
     is_liquidatable, reason, values = theirs
-    comparison.compare(
-        "verdict", subject, "isLiquidatable", _shown(ours), f"{is_liquidatable} {reason}"
-    )
+    said = f"{is_liquidatable} {reason}"
+    comparison.compare("verdict", subject, "isLiquidatable", _shown(ours), said)
     for name, value in zip(VERDICT_VALUES, values, strict=True):
         comparison.compare("value", subject, name, ours.get(name), value)
 
@@ -97,11 +124,11 @@ def _compare_info(comparison: Comparison, position: StoredPosition, theirs: Any)
     """The accrued amounts; where this view reverts, the verdict need not."""
     if isinstance(theirs, Failed):
         if not theirs.reverted:
-            comparison.skip(f"position {position.position_id}: {theirs.reason}")
+            comparison.skip(f"{position.title}: {theirs.reason}")
         return
     fees = theirs[FEES]
     _, _, funding, borrowing, *_, total, discount = fees
-    ours, subject = position.outputs["executable"], position.position_id
+    ours, subject = position.outputs["executable"], position.title
     for name, value in (
         ("fundingFeeAmount", funding[0]),
         ("borrowingFeeAmount", borrowing[1]),
@@ -110,7 +137,7 @@ def _compare_info(comparison: Comparison, position: StoredPosition, theirs: Any)
         ("positionPnlUsd", theirs[BASE_PNL]),
     ):
         comparison.compare("value", subject, f"accrued {name}", ours.get(name), value)
-    accrued = position.inputs["accumulators"].get("executable", {})
+    accrued = (position.inputs.get("accumulators") or {}).get("executable") or {}
     comparison.compare(
         "value",
         subject,
@@ -121,11 +148,12 @@ def _compare_info(comparison: Comparison, position: StoredPosition, theirs: Any)
 
 
 def _shown(verdict: Mapping[str, Any]) -> str:
-    if "unknown" in verdict:
-        reverts = str(verdict["unknown"]).startswith("the contract would revert")
-        return "reverted" if reverts else str(verdict["unknown"])
+    if UNKNOWN in verdict:
+        return REVERTED
     return f"{verdict['isLiquidatable']} {verdict['reason']}"
 
 
-def _unknown(position: StoredPosition) -> str:
-    return str(position.outputs["stored"].get("unknown", "no prices"))
+def _unknown(basis: Mapping[str, Any]) -> str | None:
+    """Why a basis has no verdict, unless it is that the contract would have none either."""
+    reason = basis.get(UNKNOWN)
+    return None if reason is None or str(reason).startswith(WOULD_REVERT) else str(reason)

@@ -16,6 +16,7 @@ from analyzer.rows import LIQUIDATABLE, UNKNOWN
 from analyzer.units import sdiv
 
 SIMULATION: Final = "liquidate"
+MAINTENANCE: Final = "maintenanceMarginRatio"
 REVERTED: Final = "reverted: "
 PAYMENT: Final = (
     "DecimalERC20: balance inconsistent", "DecimalERC20: transfer failed", "Fund not enough",
@@ -46,7 +47,7 @@ def verify(
             {v.reason for v in theirs.values() if isinstance(v, Failed) and not v.reverted}
         )
         if missing:
-            comparison.skip(f"{position.position_id} at {block.number}: {missing[0]}")
+            comparison.skip(f"{position.title} at {block.number}: {missing[0]}")
         else:
             _compare(comparison, account, position, theirs)
     return comparison
@@ -82,7 +83,11 @@ def _compare(
 ) -> None:
     subject, ours = position.position_id, position.outputs
     if account.state == UNKNOWN:
-        _compare_unknown(comparison, account, subject, theirs)
+        _compare_unknown(comparison, account, position.title, theirs)
+        return
+    lacking = [n for n in (*FIELDS, MAINTENANCE) if position.inputs.get(n) is None]
+    if lacking:
+        comparison.skip(f"{position.title} is unknown: {', '.join(lacking)}")
         return
     stored = tuple(position.inputs[name] for name in FIELDS)
     comparison.compare("value", subject, "getPosition", stored, _said(theirs["getPosition"]))
@@ -102,7 +107,7 @@ def _compare(
         said = revert_reason(outcome) if isinstance(outcome, Failed) else SUCCESS
         if said in PAYMENT and ours[SIMULATION] == SUCCESS:
             comparison.skip(
-                f"{subject}: {SIMULATION}() would pass, but paying it out fails: {said}"
+                f"{position.title}: {SIMULATION}() would pass, but paying it out fails: {said}"
             )
         else:
             comparison.compare("verdict", subject, f"{SIMULATION}()", ours[SIMULATION], said)
@@ -137,7 +142,7 @@ def _verdict(position: StoredPosition, theirs: Values) -> Any:
         if notional == 0:
             return "SignedSafeMath: division by zero"
         ratios.append(sdiv((left + pnl) * ONE, notional))
-    return max(ratios) < int(position.inputs["maintenanceMarginRatio"])
+    return max(ratios) < int(position.inputs[MAINTENANCE])
 
 
 def _notional(ours: Mapping[str, Any]) -> Any:

@@ -39,7 +39,7 @@ def explain(account: StoredAccount) -> Sequence[Line]:
     if account.reason:
         lines.append(Line("reason", account.reason, "why the verdict is unknown"))
     lines += _lines(account.inputs, ACCOUNT_LINES)
-    for token, balance in account.inputs.get("collaterals", {}).items():
+    for token, balance in (account.inputs.get("collaterals") or {}).items():
         lines.append(Line(f"collateral {token}", str(balance), "in the token's decimals"))
     for position in account.positions:
         lines.append(Line("market", position.market, position.side))

@@ -7,31 +7,19 @@ from analyzer.evm import Block
 from analyzer.protocol import Comparison, Deployment, StoredAccount, StoredPosition
 from analyzer.protocols.perp_v2.contracts import order_id, role
 from analyzer.protocols.perp_v2.deployment_options import liquidator
+from analyzer.protocols.perp_v2.verify_questions import (
+    ACCOUNT_VIEWS,
+    POSITION_VIEWS,
+    account_questions,
+    best_liquidator,
+    orders_of,
+    position_questions,
+)
 from analyzer.reads import Failed, Read, Reads, Values
 from analyzer.rows import LIQUIDATABLE, SAFE, UNKNOWN
 
-ACCOUNT_VIEWS: Final = {
-    "accountValue": ("ClearingHouse", "getAccountValue"),
-    "marginRequirement": ("AccountBalance", "getMarginRequirementForLiquidation"),
-    "totalAbsPositionValue": ("AccountBalance", "getTotalAbsPositionValue"),
-    "totalDebtValue": ("AccountBalance", "getTotalDebtValue"),
-    "hasOrder": ("AccountBalance", "hasOrder"),
-    "allPendingFunding": ("Exchange", "getAllPendingFundingPayment"),
-    "vaultAccountValue": ("Vault", "getAccountValue"),
-    "vaultIsLiquidatable": ("Vault", "isLiquidatable"),
-    "settlementTokenValue": ("Vault", "getSettlementTokenValue"),
-    "freeCollateral": ("Vault", "getFreeCollateral"),
-    "collateralMarginRequirement": ("Vault", "getMarginRequirementForCollateralLiquidation"),
-}
-POSITION_VIEWS: Final = {
-    "takerPositionSize": ("AccountBalance", "getTakerPositionSize"),
-    "base": ("AccountBalance", "getBase"),
-    "quote": ("AccountBalance", "getQuote"),
-    "totalPositionSize": ("AccountBalance", "getTotalPositionSize"),
-    "totalPositionValue": ("AccountBalance", "getTotalPositionValue"),
-    "totalOpenNotional": ("AccountBalance", "getTotalOpenNotional"),
-    "pendingFundingPayment": ("Exchange", "getPendingFundingPayment"),
-}
+ACCOUNT_INPUTS: Final = ("settlementBalance", "owedRealizedPnl", "collaterals", "mmRatio")
+POSITION_INPUTS: Final = ("status", "takerPositionSize", "takerOpenNotional", "orders")
 LIQUIDATOR_LIMITS: Final = ("CH_NEFCI", "AB_MNE")
 """Reverts for want of the caller's own margin or room: the trader's side had passed before."""
 TRADER_REFUSALS: Final = ("Pausable: paused", "CH_MNO", "CH_CLWTISO", "CH_EAV", "CH_PSZ")
@@ -41,22 +29,23 @@ def verify(
     deployment: Deployment, block: Block, accounts: Sequence[StoredAccount]
 ) -> Reads[Comparison]:
     """Verdicts, values and simulated liquidations of every account, in one batch of reads."""
-    caller = liquidator(deployment) or _best_liquidator(accounts)
+    caller = liquidator(deployment) or best_liquidator(accounts)
     questions: dict[Any, Read] = {
         ("fund",): role(deployment, "InsuranceFund").read("getInsuranceFundCapacity")
     }
     for account in accounts:
-        questions |= _account_questions(deployment, account)
+        questions |= account_questions(deployment, account)
         for position in account.positions:
-            questions |= _position_questions(deployment, account, position, caller)
+            questions |= position_questions(deployment, account, position, caller)
     answers = yield questions
     comparison = Comparison()
     subject = f"block {block.number}"
     markets: set[str] = set()
-    funds = set()
+    funds: set[str] = set()
     for account in accounts:
         _compare_account(comparison, f"{subject} {account.account}", account, answers)
-        funds.add(str(account.inputs.get("insuranceFundCapacity", "not told")))
+        fund = account.inputs.get("insuranceFundCapacity")
+        funds |= set() if fund is None else {str(fund)}
         for position in account.positions:
             _compare_position(comparison, subject, account, position, answers)
             if position.market not in markets and position.inputs.get("status") == "open":
@@ -64,73 +53,23 @@ def verify(
                 ours, key = position.inputs["markPrice"], ("mark", position.market)
                 name = f"{subject} {position.market}"
                 _compare(comparison, "value", name, "markPrice", ours, answers, key)
-    for fund in sorted(funds - {"not told"}):
-        theirs = _plain(answers["fund",])
-        if "unknown" not in fund:
-            comparison.compare("value", subject, "insuranceFundCapacity", fund, str(theirs))
+    for fund in sorted(funds):
+        theirs = answers["fund",]
+        if UNKNOWN in fund or (isinstance(theirs, Failed) and not theirs.reverted):
+            comparison.skip(f"{subject} insuranceFundCapacity: {fund}, {_plain(theirs)}")
+        else:
+            comparison.compare("value", subject, "insuranceFundCapacity", fund, str(_plain(theirs)))
     return comparison
 
 
-def _best_liquidator(accounts: Sequence[StoredAccount]) -> str | None:
-    """Who is most likely able to take a position over: who did so most often, or could at once.
-
-    Among those who never did, an account without positions and the largest balance.
-    """
-
-    def ability(account: StoredAccount) -> tuple[int, bool, int]:
-        return (
-            int(account.inputs.get("liquidations", 0)),
-            not account.positions,
-            int(account.inputs.get("settlementBalance", 0)),
-        )
-
-    return max(accounts, key=ability).account if accounts else None
-
-
-def _account_questions(deployment: Deployment, account: StoredAccount) -> dict[Any, Read]:
-    trader = account.account
-    questions: dict[Any, Read] = {
-        (trader, name): role(deployment, contract).read(view, trader)
-        for name, (contract, view) in ACCOUNT_VIEWS.items()
-    }
-    balance = role(deployment, "AccountBalance")
-    vault = role(deployment, "Vault")
-    questions[trader, "pnl"] = balance.read("getPnlAndPendingFee", trader)
-    questions[trader, "settlementBalance"] = vault.read("getBalance", trader)
-    if "mmRatio" in account.inputs:
-        ratio = int(account.inputs["mmRatio"])
-        questions[trader, "freeCollateralByMmRatio"] = vault.read(
-            "getFreeCollateralByRatio", trader, ratio
-        )
-    for token in account.inputs.get("collaterals", {}):
-        questions[trader, "balance", token] = vault.read("getBalanceByToken", trader, token)
-        questions[trader, "repaid", token] = vault.read(
-            "getMaxRepaidSettlementAndLiquidatableCollateral", trader, token
-        )
-    return questions
-
-
-def _position_questions(
-    deployment: Deployment, account: StoredAccount, position: StoredPosition, caller: str | None
-) -> dict[Any, Read]:
-    trader, market = account.account, position.market
-    questions: dict[Any, Read] = {
-        (trader, market, name): role(deployment, contract).read(view, trader, market)
-        for name, (contract, view) in POSITION_VIEWS.items()
-    }
-    questions["mark", market] = role(deployment, "AccountBalance").read("getMarkPrice", market)
-    if account.state == LIQUIDATABLE:
-        questions[trader, market, "liquidatablePositionSize"] = role(
-            deployment, "AccountBalance"
-        ).read("getLiquidatablePositionSize", trader, market, int(account.outputs["accountValue"]))
-    for order in position.inputs.get("orders", ()):
-        ticks = int(order["lowerTick"]), int(order["upperTick"])
-        key = (trader, market, "order", order_id(trader, market, *ticks))
-        questions[key] = role(deployment, "OrderBook").read("getPendingFee", trader, market, *ticks)
-    questions[trader, market, "liquidate"] = role(deployment, "ClearingHouse").read(
-        "liquidate", trader, market, sender=caller
-    )
-    return questions
+def _lacks(
+    comparison: Comparison, subject: str, inputs: Mapping[str, Any], names: Sequence[str]
+) -> bool:
+    """Whether anything that answers are compared with is not known; it is skipped by name."""
+    lacking = [name for name in names if inputs.get(name) is None]
+    if lacking:
+        comparison.skip(f"{subject} is unknown: {', '.join(lacking)}")
+    return bool(lacking)
 
 
 def _compare_account(
@@ -140,16 +79,21 @@ def _compare_account(
     if account.state == UNKNOWN:
         _compare_unknown(comparison, subject, account, answers)
         return
+    if _lacks(comparison, subject, account.inputs, ACCOUNT_INPUTS):
+        return
     for name in (*ACCOUNT_VIEWS, "freeCollateralByMmRatio"):
         kind = "verdict" if name == "vaultIsLiquidatable" else "value"
         ours = account.outputs[name]
         _compare(comparison, kind, subject, name, ours, answers, (trader, name))
-    value, requirement = answers[trader, "accountValue"], answers[trader, "marginRequirement"]
-    if isinstance(value, Failed) or isinstance(requirement, Failed):
-        theirs = UNKNOWN
+    both = [answers[trader, name] for name in ("accountValue", "marginRequirement")]
+    unread = [one.reason for one in both if isinstance(one, Failed) and not one.reverted]
+    if unread:
+        comparison.skip(f"{subject} margin: {unread[0]}")
+    elif any(isinstance(one, Failed) for one in both):
+        comparison.compare("verdict", subject, "margin", account.state, UNKNOWN)
     else:
-        theirs = LIQUIDATABLE if value < requirement else SAFE
-    comparison.compare("verdict", subject, "margin", account.state, theirs)
+        theirs = LIQUIDATABLE if both[0] < both[1] else SAFE
+        comparison.compare("verdict", subject, "margin", account.state, theirs)
     ours = account.inputs["settlementBalance"]
     _compare(
         comparison, "value", subject, "getBalance", ours, answers, (trader, "settlementBalance")
@@ -175,7 +119,7 @@ def _compare_unknown(
     if isinstance(theirs, Failed) and theirs.reverted:
         comparison.compare("verdict", subject, "margin", UNKNOWN, UNKNOWN)
     else:
-        comparison.skip(f"{subject}: {account.reason}")
+        comparison.skip(f"{subject} is unknown: {account.reason}")
 
 
 def _compare_position(
@@ -185,24 +129,24 @@ def _compare_position(
     position: StoredPosition,
     answers: Values,
 ) -> None:
-    if not position.outputs:
-        return
     trader, market = account.account, position.market
     name = f"{subject} {trader} {market}"
+    if not position.outputs or _lacks(comparison, name, position.inputs, POSITION_INPUTS):
+        return
     views = [*POSITION_VIEWS]
     if account.state == LIQUIDATABLE:
         views.append("liquidatablePositionSize")
     for view in views:
         ours = position.outputs[view]
         _compare(comparison, "value", name, view, ours, answers, (trader, market, view))
-    for order in position.inputs["orders"]:
-        ticks = int(order["lowerTick"]), int(order["upperTick"])
+    for ticks, order in orders_of(position):
         key = (trader, market, "order", order_id(trader, market, *ticks))
         _compare(comparison, "value", name, "pendingFee", order["pendingFee"], answers, key)
     ours = str(position.outputs["liquidate"])
     theirs = _outcome(answers[trader, market, "liquidate"])
-    if ours.startswith(UNKNOWN):
-        comparison.skip(f"{name} liquidate: {ours}")
+    unknown = next((said for said in (ours, theirs) if said.startswith(UNKNOWN)), None)
+    if unknown is not None:
+        comparison.skip(f"{name} liquidate: {unknown}")
     elif theirs in LIQUIDATOR_LIMITS:
         passed = ours not in TRADER_REFUSALS
         comparison.compare("verdict", name, f"liquidate before {theirs}", passed, True)
@@ -221,7 +165,9 @@ def _compare(
 ) -> None:
     """One view; a revert of theirs is met by the same reason of ours."""
     theirs = answers[key]
-    if isinstance(ours, Mapping) and "unknown" in ours:
+    if isinstance(theirs, Failed) and not theirs.reverted:
+        comparison.skip(f"{subject} {name}: {theirs.reason}")
+    elif isinstance(ours, Mapping) and "unknown" in ours:
         comparison.skip(f"{subject} {name}: {ours['unknown']}")
     elif isinstance(ours, Mapping) and isinstance(theirs, Failed):
         agrees = str(ours.get("revert", "")).endswith(_outcome(theirs))
