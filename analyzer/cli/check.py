@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 import click
 
-from analyzer.cli.config import Config, Ignored
+from analyzer.cli.config import Config
 from analyzer.cli.options import (
     SEVERITIES,
     output_options,
@@ -75,13 +75,13 @@ def check(
         if known["stale_data"] not in chosen:
             chosen.append(known["stale_data"])
         param = [*param, f"max_age={max_age}"]
-    asked = asked_params(param, known.values())
+    asked = asked_params(param, known.values(), config.now)
     with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
         compared, resolved = compare(connection, results, filters)
     if as_of.block is None:
         _remember(db, [one for result in compared for one in result.findings], resolved)
-    ignored = _ignored(ignore, config.ignored)
+    ignored = _ignored(ignore, config)
     shown = [_without(result, ignored) for result in compared]
     hidden = sum(len(result.rows) for result in compared) - sum(len(r.rows) for r in shown)
     if config.talk >= 0:
@@ -104,12 +104,13 @@ def _remember(db: Path, found: Sequence[Finding], resolved: Sequence[Finding]) -
             click.echo(f"the next run will call these findings new again: {error}", err=True)
 
 
-def _ignored(named: Sequence[str], configured: Sequence[Ignored]) -> set[str]:
-    today = datetime.now(UTC).date().isoformat()
-    for one in configured:
+def _ignored(named: Sequence[str], config: Config) -> set[str]:
+    today = config.now.astimezone(UTC).date().isoformat()
+    for one in config.ignored:
         if one.until is not None and len(one.until) != len(today):
             raise AnalyzerError(f"[[ignore]] {one.id} has `until` {one.until!r}: write 2027-01-31")
-    return {*named, *(one.id for one in configured if one.until is None or one.until >= today)}
+    lasting = (one.id for one in config.ignored if one.until is None or one.until >= today)
+    return {*named, *lasting}
 
 
 def _without(result: Result, ignored: set[str]) -> Result:

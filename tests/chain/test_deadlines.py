@@ -342,7 +342,7 @@ def test_lists_in_lists_without_end_do_not_end_the_process():
         "from analyzer.chain import over_sockets, replies, transport\n"
         "from analyzer.chain.hiding import Hider\n"
         "reply = transport.Reply(b'{\"id\": 1, \"error\": ' + b'[' * 10**6)\n"
-        "reader = replies.ReplyReader(Hider('ws://127.0.0.1'))\n"
+        "reader = replies.ReplyReader(Hider('ws://127.0.0.1'), lambda: 0.0)\n"
         "print(reader.single({'id': 1, 'method': 'eth_call'}, reply).kind)\n"
     )
     done = subprocess.run(

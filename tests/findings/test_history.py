@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from analyzer.findings import Filters, at_least, load, run
 from analyzer.findings.history import compare, record
 from analyzer.findings.identity import finding_id
+from tests.conftest import NOW
 
 A, B = "0x" + "a" * 40, "0x" + "b" * 40
 
@@ -134,7 +135,7 @@ def test_comparing_writes_nothing(database):
 def test_recording_nothing_and_a_finding_without_a_block_works(database):
     connection = database({"deployments": [{}]})
     record(connection, [])
-    results, _ = compare(connection, [run(connection, load()["stale_data"])])
+    results, _ = compare(connection, [run(connection, load()["stale_data"], now=NOW)])
     record(connection, results[0].findings)
     found = connection.execute("select first_block, last_block, status from finding_history")
     assert found.fetchall() == [(None, None, "new")]
