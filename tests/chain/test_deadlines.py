@@ -285,7 +285,8 @@ IPC: dict[str, tuple[Play, Kind]] = {
 @pytest.mark.enable_socket  # pytest-socket's list of hosts has no place for a socket file
 @pytest.mark.parametrize(("play", "kind"), IPC.values(), ids=IPC)
 def test_an_ipc_answer_is_whole_and_in_time_or_none(ipc, play, kind):
-    settings = Settings(timeout=0.4, max_response_bytes=1_000_000)
+    seconds = SHORT.timeout if kind is Kind.TIMEOUT else PATIENT.timeout
+    settings = Settings(timeout=seconds, max_response_bytes=1_000_000)
     transport = IpcTransport(ipc(play), settings)
     with pytest.raises(LostError) as lost:
         transport.exchange(b"{}")
