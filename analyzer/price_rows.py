@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.assets import asset_of
-from analyzer.rows import At, Prices, price_id
+from analyzer.rows import At, PriceRole, Prices, PriceSource, price_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Who names a price, when it was observed, and what its own rules allow.
+    """Who names a price, what it is to the protocol, and what its own rules allow.
 
     ``observed_at`` is in unix seconds, ``max_age`` in seconds.
     """
 
-    name: str
+    name: PriceSource
+    role: PriceRole
     observed_at: int | None
     is_used: bool = True
     max_age: int | None = None
@@ -39,6 +40,7 @@ def price_row(
         token=token,
         asset=asset_of(at.chain_id, token),
         source=source.name,
+        role=source.role,
         price_min=low,
         price_max=high,
         observed_at=source.observed_at,

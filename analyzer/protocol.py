@@ -6,15 +6,24 @@ rows, asks for state with generators of reads, and turns state into rows with ex
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
 
 from analyzer.event_columns import Known
 from analyzer.evm import Block, Log, LogFilter
 from analyzer.reads import Reads
-from analyzer.rows import Row
+from analyzer.rows import MarginState, Row, Side
 
 State = Mapping[str, Mapping[str, Any]]
 """The newest ``after`` of every ``state_key`` that has not ended."""
+
+PriceBasis = Literal["freshest", "executed", "feed"]
+"""Which prices verdicts rest on, where a protocol liquidates at prices that are signed off chain.
+
+``executed`` is what the newest transaction used, ``feed`` is what stands on chain, ``freshest`` the
+first of the two that is not past the age up to which the protocol itself accepts it. A token that
+has no price of the basis has the freshest.
+"""
+FRESHEST: Final = "freshest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class SnapshotRequest:
 
     ``state`` is what the logs up to the block left behind (``None``: logs were not read),
     ``source`` is ``logs``, ``state`` or ``both``, ``accounts`` is empty for all, ``prices`` are the
-    user's own (asset to E18).
+    user's own (asset to E18). Only protocols that take prices look at ``price_basis``.
     """
 
     block: Block
@@ -62,6 +71,7 @@ class SnapshotRequest:
     state: State | None
     accounts: tuple[str, ...] = ()
     prices: Mapping[str, int] = field(default_factory=dict)
+    price_basis: PriceBasis = FRESHEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,7 @@ class StoredPosition:
     margin_id: str
     account: str
     market: str
-    side: str
+    side: Side
     collateral_token: str | None
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
@@ -139,8 +149,8 @@ class StoredAccount:
 
     margin_id: str
     account: str
-    state: str
-    state_stored: str
+    state: MarginState
+    state_stored: MarginState
     reason: str | None
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
@@ -171,7 +181,11 @@ class Protocol:
     needs_logs: bool = False
     """Whether all positions can only be found through logs."""
     takes_prices: bool = False
-    """Whether a user's own prices can stand in for the protocol's: its keepers' are off chain."""
+    """Whether a user's own prices, or a price basis of the user's choice, can stand in for the
+    protocol's: those that its keepers sign are off chain."""
+
+    tells_liquidations: bool = True
+    """Whether a log that closes a position tells a liquidation from what its owner did."""
 
     probe: Callable[[Deployment], Reads[Probe]]
     """First contact: raises ``AnalyzerError`` saying what was found if it is not this protocol."""

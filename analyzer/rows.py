@@ -2,12 +2,13 @@
 
 A field's annotation is its column type. Amounts are integers in units of 1e-18 (``E18``); times are
 unix seconds; ``Json`` fields are mappings whose integers are written as strings, so that no reader
-can round them. The store derives its DDL from these classes and quarantines what does not fit.
+can round them; a ``Literal`` is text of which these are all the words, in every protocol. The store
+derives its DDL from these classes and quarantines what does not fit.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args, get_origin, get_type_hints
 
 Text = Annotated[str, "VARCHAR"]
 Whole = Annotated[int, "BIGINT"]
@@ -18,6 +19,80 @@ Bps = Annotated[int, "BIGINT"]
 Real = Annotated[float, "DOUBLE"]
 Json = Annotated[Mapping[str, Any], "JSON"]
 Books = Literal["balanced", "unbalanced", "none"]
+
+MarginState = Literal["safe", "liquidatable", "unknown"]
+SAFE: Final = "safe"
+LIQUIDATABLE: Final = "liquidatable"
+UNKNOWN: Final = "unknown"
+"""Of a state, a side, a liquidation kind and a market's status: nobody can say, never a guess."""
+
+Side = Literal["long", "short", "flat", "unknown"]
+"""``flat``: a maker whose ranges have no net size now; ``unknown``: the side could not be read."""
+
+RateSide = Literal["long", "short", "both"]
+"""Who pays or receives a rate; ``both``: the log names no side."""
+
+AccountKind = Literal["isolated", "cross"]
+"""A margin account is one position's, or all positions' of an account."""
+
+LiquidationKind = Literal["flip", "never", "always", "unknown"]
+"""Whether a price decides (``flip``), or the verdict is the same at every price."""
+
+MarketStatus = Literal[
+    "open", "paused", "closed", "disabled", "delisted", "swap-only", "unknown",
+]  # fmt: skip
+
+PriceSource = Literal["contract", "oracle", "executed", "fast", "spot", "twap", "user"]
+"""Who names a price.
+
+``contract``: the contract's own rule for what it values positions or collateral at; ``oracle``: the
+feed on chain that the protocol reads; ``executed``: a signed price that a keeper executed with;
+``fast``: what keepers wrote to a fast price feed; ``spot``: an AMM's reserves or pool now;
+``twap``: their mean over the contract's interval; ``user``: whoever runs the analysis.
+"""
+
+PriceRole = Literal["reference", "keeper", "mark", "twap", "derived", "user"]
+"""What a price is to the protocol.
+
+``reference``: an outside observation; ``keeper``: what its own keepers bring; ``mark``: what
+trading in the market itself makes; ``twap``: the mean of that over time; ``derived``: what the
+contract makes of others or fixes itself; ``user``: it knows nothing of it.
+"""
+
+EventKind = Literal[
+    "increase", "decrease", "close", "flip", "liquidate", "settle", "adjust", "lost",
+    "add_liquidity", "remove_liquidity", "funding",
+    "deposit", "withdraw", "pnl", "liquidate_collateral", "bad_debt", "insurance_fund",
+    "liquidator", "price", "premium", "reserve", "market_added", "collateral_added", "market",
+    "unreadable",
+]  # fmt: skip
+"""What an event did.
+
+To a position: ``increase``, ``decrease``, ``close``, ``flip`` (to the other side), ``liquidate``,
+``settle`` (a closed market pays it out), ``adjust`` (the contract moved it, nobody traded),
+``lost`` (it changed, but how could not be read), ``add_liquidity`` and ``remove_liquidity`` (a
+maker's order), ``funding`` (its payment). To a margin: ``deposit``, ``withdraw``, ``pnl`` (realised
+and owed), ``liquidate_collateral``, ``bad_debt`` (the insurance fund pays it), ``insurance_fund``
+(what the fund gets or pays). To what the replay goes on with: ``liquidator`` (whoever liquidated:
+the position's own row is ``liquidate``), ``price`` (executed), ``premium`` (of an AMM, cumulative),
+``reserve`` (of an AMM, as snapshotted), ``market_added``, ``collateral_added``, ``market`` (what
+its positions that ended leave to its totals), ``unreadable`` (a log of which only words are known).
+"""
+
+QualityKind = Literal[
+    "malformed_log", "unknown_event", "gap_in_logs", "lost_position", "unknown_last_increase",
+    "invalid_price", "positions_not_read", "position_difference", "positions_not_compared",
+    "funding_not_from_logs", "unbalanced", "token_symbol", "token_decimals", "overflow",
+]  # fmt: skip
+"""What could not be taken as it came.
+
+Logs: ``malformed_log`` (it cannot be read), ``unknown_event``, ``gap_in_logs`` (it does not follow
+from those before it), ``lost_position`` (what it left behind is not known),
+``unknown_last_increase``, ``invalid_price``. State: ``positions_not_read``, ``position_difference``
+(logs and contract differ), ``positions_not_compared``, ``funding_not_from_logs``, ``unbalanced``
+(positions do not add up to the contract's own total), ``token_symbol``, ``token_decimals``.
+Any row: ``overflow`` (its column cannot hold a value).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +176,7 @@ class Markets:
     market: Text
     asset: Text | None
     name: Text
-    status: Text
+    status: MarketStatus
     open_interest_long_usd: E18 | None
     open_interest_short_usd: E18 | None
     pool_usd: E18 | None
@@ -113,8 +188,9 @@ class Positions:
     """One row per open position.
 
     ``liquidation_below`` is the highest price under the safe region at which the position is
-    liquidatable, ``liquidation_above`` the lowest over it. ``inputs`` and ``outputs`` hold the
-    exact contract integers under the contract's own names.
+    liquidatable, ``liquidation_above`` the lowest over it. ``distance_bps`` and ``leverage_bps``
+    are those of ``analyzer.ratios`` for every protocol. ``inputs`` and ``outputs`` hold the exact
+    contract integers under the contract's own names.
     """
 
     KEY: ClassVar = ("chain_id", "protocol", "deployment", "block_number", "position_id")
@@ -125,7 +201,7 @@ class Positions:
     account: Text
     market: Text
     asset: Text | None
-    side: Text
+    side: Side
     collateral_token: Text | None
     size_usd: E18 | None
     size_tokens: E18 | None
@@ -137,7 +213,7 @@ class Positions:
     funding_owed_usd: E18 | None
     borrowing_owed_usd: E18 | None
     leverage_bps: Bps | None
-    liquidation_kind: Text
+    liquidation_kind: LiquidationKind
     liquidation_below: E18 | None
     liquidation_above: E18 | None
     distance_bps: Bps | None
@@ -158,13 +234,13 @@ class MarginAccounts:
     at: At
     margin_id: Text
     account: Text
-    kind: Text
+    kind: AccountKind
     equity_usd: E18 | None
     requirement_usd: E18 | None
     buffer_usd: E18 | None
-    state: Text
-    state_stored: Text
-    collateral_state: Text | None = None
+    state: MarginState
+    state_stored: MarginState
+    collateral_state: MarginState | None = None
     reason: Text | None
     blocked_by: Text | None
     inputs: Json
@@ -198,7 +274,7 @@ class MarginLegs:
 class Prices:
     """One row per price and source at a block.
 
-    ``source`` says who names the price (``contract`` is what the verdict uses); ``log_index`` is -1
+    ``source`` says who names the price, ``role`` what it is to the protocol; ``log_index`` is -1
     for a price that was read instead of emitted. ``max_age`` is the age in seconds after which the
     source is stale by its own rules, ``deviation_limit_bps`` the deviation the protocol tolerates;
     ``is_used`` marks prices that a verdict at this block rests on.
@@ -213,7 +289,8 @@ class Prices:
     price_id: Text
     token: Text
     asset: Text | None
-    source: Text
+    source: PriceSource
+    role: PriceRole
     price_min: E18 | None
     price_max: E18 | None
     observed_at: Time | None
@@ -236,7 +313,7 @@ class Funding:
     at: At
     log_index: Whole
     market: Text
-    side: Text
+    side: RateSide
     collateral_token: Text
     funding_rate: E18 | None
     borrowing_rate: E18 | None
@@ -257,13 +334,13 @@ class PositionEvents:
     log_index: Whole
     tx_hash: Text
     block_time: Time | None
-    kind: Text
+    kind: EventKind
     state_key: Text
     position_id: Text | None = None
     margin_id: Text | None = None
     account: Text | None = None
     market: Text | None = None
-    side: Text | None = None
+    side: Side | None = None
     collateral_token: Text | None = None
     size_delta_usd: E18 | None = None
     collateral_delta: E18 | None = None
@@ -323,7 +400,7 @@ class DataQuality:
 
     at: At
     log_index: Whole = -1
-    kind: Text
+    kind: QualityKind
     subject: Text
     detail: Text
 
@@ -362,7 +439,18 @@ def columns(row_type: type) -> dict[str, str]:
     return spread
 
 
+def words(row_type: type) -> dict[str, tuple[str, ...]]:
+    """The columns of a table that hold nothing but certain words, and those words."""
+    hints = {name: _value(hint) for name, hint in get_type_hints(row_type).items()}
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
 def _sql_type(hint: Any) -> str:
-    if hasattr(hint, "__metadata__"):
-        return str(hint.__metadata__[0])
-    return next(_sql_type(part) for part in hint.__args__ if part is not type(None))
+    value = _value(hint)
+    return "VARCHAR" if get_origin(value) is Literal else str(value.__metadata__[0])
+
+
+def _value(hint: Any) -> Any:
+    """What a column holds where it is not null."""
+    is_union = type(None) in get_args(hint)
+    return next(part for part in get_args(hint) if part is not type(None)) if is_union else hint

@@ -1,9 +1,11 @@
 """`perpscope check`: run the findings."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,9 +18,22 @@ from analyzer.cli.options import (
 from analyzer.cli.output import emit
 from analyzer.cli.querying import AsOf, asked_params, choose, open_asked, query_options, run_all
 from analyzer.errors import AnalyzerError
-from analyzer.findings import Filters, Finding, Result, at_least, load
-from analyzer.findings.history import compare, record
+from analyzer.findings import Filters, Finding, Result, at_least, gravest_first, load
+from analyzer.findings.history import (
+    BETTER,
+    ESCALATED,
+    NEW,
+    RESOLVED,
+    WORSE,
+    Compared,
+    compare,
+    record,
+    related,
+)
 from analyzer.store.database import open_for_writing, transaction
+
+COUNTED: Final = (NEW, ESCALATED, WORSE, BETTER, RESOLVED)
+"""Statuses that say that something has changed."""
 
 
 @click.command()
@@ -42,6 +57,11 @@ from analyzer.store.database import open_for_writing, transaction
     "--param", multiple=True, metavar="NAME=VALUE", help="A query's parameter. Repeatable."
 )
 @click.option("--ignore", multiple=True, metavar="ID", help="Leave a finding out. Repeatable.")
+@click.option(
+    "--no-record",
+    is_flag=True,
+    help="Compare with the last recorded run and store nothing: what is new stays new.",
+)
 @queries_option
 @output_options()
 @click.pass_obj
@@ -56,6 +76,7 @@ def check(
     max_age: int | None,
     param: Sequence[str],
     ignore: Sequence[str],
+    no_record: bool,
     queries: Sequence[Path],
     format_name: str | None,
     output: Path | None,
@@ -65,9 +86,21 @@ def check(
     Exit 0: nothing found; 1: findings at or above --fail-on; 2: could not run properly.
 
     \b
+    Each finding is compared with the last recorded run:
+      new        was not there
+      ongoing    is as it was
+      worse      its severity or its measure got worse
+      better     it got better, or a graver finding became this one
+      escalated  a milder finding became this one
+      resolved   is no longer there; `cause` says why: closed, liquidated, gone (one
+                 of these two), moved_away, cleared, or data_gone
+    With --block nothing is compared and nothing is stored.
+
+    \b
     Examples:
       perpscope check --db risk.duckdb
       perpscope check liquidatable near_liquidation --param within_bps=1000 --format json
+      perpscope check --no-record
     """
     known = load(queries)
     chosen = choose(finding, known, findings=True)
@@ -78,30 +111,38 @@ def check(
     asked = asked_params(param, known.values(), config.now)
     with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
-        compared, resolved = compare(connection, results, filters)
-    if as_of.block is None:
-        _remember(db, [one for result in compared for one in result.findings], resolved)
+        if as_of.block is None:
+            beside = run_all(connection, related(chosen, known), asked, filters)
+            compared = compare(connection, results, filters, beside)
+        else:
+            compared = Compared(tuple(results))
+    if as_of.block is None and not no_record:
+        _remember(db, compared)
     ignored = _ignored(ignore, config)
-    shown = [_without(result, ignored) for result in compared]
-    hidden = sum(len(result.rows) for result in compared) - sum(len(r.rows) for r in shown)
+    shown = gravest_first(_without(result, ignored) for result in compared.results)
+    ended = [one for one in compared.ended if one.id not in ignored]
+    emit(shown, format_name, output, ended)
+    found = [one for result in shown for one in result.findings]
     if config.talk >= 0:
-        _say(hidden)
-    emit(shown, format_name, output, resolved)
-    worst = any(at_least(one.severity, fail_on) for result in shown for one in result.findings)
+        hidden = sum(len(result.rows) for result in compared.results) - len(found)
+        _say_counts(found, ended, hidden)
+    escalated = [one for one in ended if one.status == ESCALATED]
+    worst = any(at_least(one.severity, fail_on) for one in (*found, *escalated))
     return 1 if worst and not exit_zero else 0
 
 
-def _remember(db: Path, found: Sequence[Finding], resolved: Sequence[Finding]) -> None:
+def _remember(db: Path, compared: Compared) -> None:
     """Keep the findings for the next run's comparison: a short write of its own.
 
     A database that cannot be written still has findings; that they are not kept is said.
     """
-    if found or resolved:
-        try:
-            with open_for_writing(db) as connection, transaction(connection):
-                record(connection, [*found, *resolved])
-        except AnalyzerError as error:
-            click.echo(f"the next run will call these findings new again: {error}", err=True)
+    if compared.is_empty:
+        return
+    try:
+        with open_for_writing(db) as connection, transaction(connection):
+            record(connection, compared)
+    except AnalyzerError as error:
+        click.echo(f"the next run will call these findings new again: {error}", err=True)
 
 
 def _ignored(named: Sequence[str], config: Config) -> set[str]:
@@ -126,6 +167,15 @@ def _without(result: Result, ignored: set[str]) -> Result:
     )
 
 
-def _say(hidden: int) -> None:
+def _say_counts(found: Sequence[Finding], ended: Sequence[Finding], hidden: int) -> None:
+    """How many findings there are, by severity and by what became of them, on stderr."""
+    severities = Counter(one.severity for one in found)
+    statuses = Counter(one.status for one in (*found, *ended))
+    line = f"{len(found):,} {'finding' if len(found) == 1 else 'findings'}"
+    parts = [f"{severities[name]:,} {name}" for name in reversed(SEVERITIES) if severities[name]]
+    if parts:
+        line += f": {', '.join(parts)}"
+    counted = [f"{statuses[name]:,} {name}" for name in COUNTED if statuses[name]]
     if hidden:
-        click.echo(f"{hidden} ignored", err=True)
+        counted.append(f"{hidden:,} ignored")
+    click.echo("; ".join([line, *([", ".join(counted)] if counted else [])]), err=True)

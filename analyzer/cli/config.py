@@ -20,6 +20,7 @@ OPTION_KEYS: Final = {
     "accounts": "account",
     "block": "block",
     "positions": "positions",
+    "price_basis": "price_basis",
     "queries": "queries",
     "fail_on": "fail_on",
     "max_age": "max_age",

@@ -17,7 +17,7 @@ from analyzer.cli.progress import TerminalProgress
 from analyzer.cli.querying import Asked, open_as_of, run_all
 from analyzer.errors import AnalyzerError
 from analyzer.exports import write
-from analyzer.findings import Filters, Result, load
+from analyzer.findings import Filters, Result, gravest_first, load
 from analyzer.indexer.plan import Plan
 from analyzer.indexer.run import index
 from analyzer.indexer.verify import verify_database
@@ -69,7 +69,8 @@ def demo(config: Config, output_dir: Path) -> int:
         asked = Asked(AS_RECORDED, datetime.fromtimestamp(now, UTC))
         results = run_all(connection, findings, asked, Filters())
     click.echo()
-    write([_first(result) for result in results if result.rows], "table", sys.stdout)
+    found = gravest_first(result for result in results if result.rows)
+    write([_first(result) for result in found], "table", sys.stdout)
     exports = output_dir / "exports"
     written = export_all(db, exports, list(queries.values()), asked, Filters(), FORMATS, talk=-1)
     click.echo(f"\n{len(written)} files (JSON, CSV, Parquet) in {exports}")

@@ -108,7 +108,7 @@ def _finding(
                 values = dict(zip(names, row, strict=True))
                 margin_id = values.get("margin_id")
                 about = Explained(
-                    f"{result.query.title} ({result.query.severity}): {result.query.summary}",
+                    f"{result.query.title} ({finding.severity}): {result.query.summary}",
                     [
                         *_lines(values, result.query.columns),
                         Line("advice", result.query.advice),

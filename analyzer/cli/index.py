@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
+from click.core import ParameterSource
 
 from analyzer.chain.interface import Tag
 from analyzer.cli.accounts import resolve_accounts
@@ -16,6 +18,8 @@ from analyzer.indexer.plan import Plan, Source
 from analyzer.indexer.rebuild import rebuild
 from analyzer.indexer.run import Outcome
 from analyzer.indexer.run import index as run_index
+from analyzer.protocol import FRESHEST, Deployment, PriceBasis
+from analyzer.protocols import protocols
 from analyzer.units import parse_decimal
 
 
@@ -44,6 +48,15 @@ from analyzer.units import parse_decimal
 )
 @click.option(
     "--price", "prices", multiple=True, metavar="ASSET=USD", help="A price of your own. Repeatable."
+)
+@click.option(
+    "--price-basis",
+    type=click.Choice(get_args(PriceBasis)),
+    default=FRESHEST,
+    show_default=True,
+    help="Which prices verdicts rest on where keepers sign them off chain (GMX v2): the newest "
+    "executed ones, or those of the on-chain feed; freshest takes the executed one up to the "
+    "protocol's own maximum age, else the feed within its heartbeat, else the one observed last.",
 )
 @click.option(
     "--bloom-checks",
@@ -83,6 +96,7 @@ def index(
     to_block: int | None,
     positions: Source | None,
     prices: Sequence[str],
+    price_basis: PriceBasis,
     record: Path | None,
     cross_check: int | None,
     is_rebuild: bool,
@@ -117,8 +131,10 @@ def index(
         talk=config.talk,
     )
     try:
+        deployments = deployments_for(opened, config, protocol, deployment)
+        _refuse_unused_basis(deployments)
         plan = Plan(
-            deployments=deployments_for(opened, config, protocol, deployment),
+            deployments=deployments,
             block=_block(block, confirmations, is_recorded=opened.is_recorded),
             confirmations=confirmations or 0,
             accounts=resolve_accounts(account, mainnet_rpc_url),
@@ -126,6 +142,7 @@ def index(
             from_block=from_block,
             to_block=to_block,
             prices=dict(_price(text) for text in prices),
+            price_basis=price_basis,
         )
         with TerminalProgress(config.talk) as progress:
             outcomes = run_index(opened, db, plan, progress)
@@ -136,6 +153,17 @@ def index(
             _report(config, outcome)
     _report_errors(outcomes)
     return 2 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _refuse_unused_basis(deployments: Sequence[Deployment]) -> None:
+    """A choice that changes nothing would look as if it had been made."""
+    given = click.get_current_context().get_parameter_source("price_basis")
+    is_named = given is ParameterSource.COMMANDLINE
+    if is_named and not any(protocols()[one.protocol].takes_prices for one in deployments):
+        raise AnalyzerError(
+            "--price-basis has no effect here: these protocols liquidate at prices that stand on "
+            "chain"
+        )
 
 
 def _report(config: Config, outcome: Outcome) -> None:

@@ -4,11 +4,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from analyzer.exports.values import exact
-from analyzer.findings.model import Column, Finding, Result, Row, Value
+from analyzer.findings.model import SEVERITY, Column, Finding, Result, Row, Value
 
-FINDING: Final = tuple(
-    Column(name, "VARCHAR") for name in ("id", "query", "severity", "title", "status")
+ID: Final = Column("id", "VARCHAR")
+STATUS: Final = Column("status", "VARCHAR")
+FINDING: Final = (
+    ID,
+    Column("query", "VARCHAR"),
+    Column(SEVERITY, "VARCHAR"),
+    Column("title", "VARCHAR"),
+    STATUS,
+    Column("cause", "VARCHAR"),
 )
+"""What every row of a finding starts with; ``cause`` says why it ended, of one that has."""
 QUERY: Final = Column("query", "VARCHAR")
 PLACES: Final = {
     "chain_id": Column("chain_id", "BIGINT"),
@@ -21,13 +29,17 @@ PLACES: Final = {
 def records(
     results: Sequence[Result], resolved: Sequence[Finding]
 ) -> Iterator[tuple[tuple[Column, ...], Row]]:
-    """Every row with its own columns: those of a finding start with what it is."""
+    """Every row with its own columns: those of a finding start with what it is.
+
+    A severity that the row itself says is not said twice.
+    """
     several = sum(not result.query.is_finding for result in results) > 1
     for result in results:
         if result.query.is_finding:
-            columns = (*FINDING, *result.columns)
+            kept = [n for n, column in enumerate(result.columns) if column.name != SEVERITY]
+            columns = (*FINDING, *(result.columns[n] for n in kept))
             for finding, row in zip(result.findings, result.rows, strict=True):
-                yield columns, (*_head(finding), *row)
+                yield columns, (*_head(finding), *(row[n] for n in kept))
         else:
             columns = (QUERY, *result.columns) if several else result.columns
             head = (result.query.name,) if several else ()
@@ -76,4 +88,11 @@ def _cell(column: Column, value: Value) -> Value:
 
 
 def _head(finding: Finding) -> Row:
-    return (finding.id, finding.query, finding.severity, finding.title, finding.status)
+    return (
+        finding.id,
+        finding.query,
+        finding.severity,
+        finding.title,
+        finding.status,
+        finding.cause,
+    )

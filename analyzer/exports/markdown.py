@@ -4,23 +4,25 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from analyzer.exports.flat import FINDING
+from analyzer.exports.flat import FINDING, ID, STATUS
+from analyzer.exports.phrases import by_status, severities
 from analyzer.exports.text import neutral, put, with_checksums
 from analyzer.exports.values import exact, is_number
 from analyzer.findings.model import Column, Finding, Result, Value
 
 SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#!|~$])")
+ENDED: Final = [column for column in FINDING if column is not STATUS]
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;"}
 """What would be HTML, a mention or a link."""
 
 
 def write(results: Sequence[Result], resolved: Sequence[Finding], stream: TextIO) -> None:
-    """Write a section for each result that has rows, and one for what is resolved."""
+    """Write a section for each result that has rows, and one for what has ended."""
     sections = [
         _section(result) for result in results if result.rows or not result.query.is_finding
     ]
-    if resolved:
-        sections.append(["## Resolved", "", *_table(FINDING[:-1], [*map(_head, resolved)])])
+    for status, findings in by_status(resolved).items():
+        sections.append([f"## {status.capitalize()}", "", *_table(ENDED, [*map(_head, findings)])])
     if not sections:
         sections.append(["No findings."])
     put(stream, "\n\n".join("\n".join(section) for section in sections) + "\n")
@@ -33,12 +35,12 @@ def _section(result: Result) -> list[str]:
     columns = [result.columns[index] for index in shown]
     rows: list[list[Value]] = [[row[index] for index in shown] for row in result.rows]
     if result.findings:
-        columns = [FINDING[0], FINDING[-1], *columns]
+        columns = [ID, STATUS, *columns]
         rows = [
             [finding.id, finding.status, *row]
             for finding, row in zip(result.findings, rows, strict=True)
         ]
-    severity = f" ({query.severity})" if query.severity else ""
+    severity = f" ({severities(result)})" if result.severity else ""
     lines = [f"## {query.title}{severity}", "", query.summary, "", *_table(columns, rows)]
     if result.is_cut:
         lines += ["", f"These are {result.count} rows."]
@@ -59,7 +61,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _head(finding: Finding) -> list[Value]:
-    return [finding.id, finding.query, finding.severity, finding.title]
+    return [finding.id, finding.query, finding.severity, finding.title, finding.cause]
 
 
 def escape(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final, TextIO
 from analyzer import __version__
 from analyzer.errors import AnalyzerError
 from analyzer.exports.json_values import dump
+from analyzer.exports.phrases import ending
 from analyzer.exports.text import neutral
 from analyzer.exports.values import exact
 from analyzer.findings.model import Finding, Query, Result
@@ -20,7 +21,14 @@ LEVELS: Final = {
     "critical": "error",
 }
 SCORES: Final = {"info": "0.0", "low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
-BASELINES: Final = {"new": "new", "ongoing": "unchanged", "resolved": "absent"}
+BASELINES: Final = {
+    "new": "new",
+    "ongoing": "unchanged",
+    "worse": "updated",
+    "better": "updated",
+    "escalated": "updated",
+    "resolved": "absent",
+}
 
 
 def write(results: Sequence[Result], resolved: Sequence[Finding], stream: TextIO) -> None:
@@ -70,7 +78,8 @@ def _found(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
 
 def _absent(finding: Finding, rules: Sequence[Query]) -> dict[str, Any]:
     rule = next((query for query in rules if query.name == finding.query), None)
-    return _result(finding, rule, f"{finding.title}: resolved", dict(finding.subject))
+    properties = {**finding.subject, "cause": finding.cause}
+    return _result(finding, rule, f"{finding.title}: {ending(finding)}", properties)
 
 
 def _result(

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final, TextIO
 
-from analyzer.exports.flat import FINDING
+from analyzer.exports.flat import ID, STATUS
+from analyzer.exports.phrases import by_status, severities
 from analyzer.exports.text import cut, put, width
 from analyzer.exports.values import exact, heading, human, is_number, readable
 from analyzer.findings.model import AT, Column, Finding, Result
@@ -13,6 +14,8 @@ from analyzer.findings.model import AT, Column, Finding, Result
 WIDTH: Final = 100
 NARROWEST: Final = 8
 GAP: Final = "  "
+INDENT: Final = "    "
+"""Before the second line of a row that takes several."""
 STYLES: Final = {
     "critical": "bold red",
     "high": "red",
@@ -47,11 +50,10 @@ def lines(results: Sequence[Result], resolved: Sequence[Finding], limit: int) ->
     for result in shown:
         yield from _section(result, limit)
         yield []
-    if resolved:
-        yield [("Resolved", BOLD)]
-        for finding in resolved:
-            about = " ".join(exact(value) for value in finding.subject.values())
-            yield [(cut(f"{finding.id}{GAP}{finding.query}{GAP}{readable(about)}", limit), "")]
+    for status, findings in by_status(resolved).items():
+        yield [(status.capitalize(), BOLD)]
+        for cells in _columned([_ended(finding) for finding in findings]):
+            yield [(cut(cells, limit), "")]
         yield []
     if not shown:
         yield [
@@ -63,10 +65,11 @@ def lines(results: Sequence[Result], resolved: Sequence[Finding], limit: int) ->
 
 def _section(result: Result, limit: int) -> Iterator[Line]:
     query = result.query
-    severity = f"{query.severity.upper()}{GAP}" if query.severity else ""
-    title = f"{query.title}: {result.count}"
+    gravest, every = result.severity or "", severities(result)
+    severity = f"{gravest.upper()}{GAP}" if gravest else ""
+    title = f"{query.title}: {result.count}" + (f" ({every})" if every != gravest else "")
     yield [
-        (severity, STYLES.get(query.severity or "", "")),
+        (severity, STYLES.get(gravest, "")),
         (cut(title, limit - len(severity)), BOLD),
     ]
     if result.rows:
@@ -74,6 +77,19 @@ def _section(result: Result, limit: int) -> Iterator[Line]:
     if query.is_finding:
         for part in wrap(query.advice, limit):
             yield [(part, DIM)]
+
+
+def _ended(finding: Finding) -> list[str]:
+    """Its id, its query, why it ended, and what it was about, each name once."""
+    about = " ".join(dict.fromkeys(exact(value) for value in finding.subject.values() if value))
+    return [finding.id, finding.query, finding.cause or "", readable(about)]
+
+
+def _columned(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(map(width, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (cell + " " * (room - width(cell)) for cell, room in zip(row, widths, strict=True))
+        yield GAP.join(padded).rstrip()
 
 
 def _visible(result: Result) -> tuple[list[Column], list[list[str]]]:
@@ -86,17 +102,42 @@ def _visible(result: Result) -> tuple[list[Column], list[list[str]]]:
     ids = [[finding.id, finding.status or ""] for finding in result.findings]
     kept = 2 if any(status for _, status in ids) else 1
     rows = [[*about[:kept], *row] for about, row in zip(ids, rows, strict=True)]
-    return [*(FINDING[0], FINDING[-1])[:kept], *columns], rows
+    return [*(ID, STATUS)[:kept], *columns], rows
 
 
 def _grid(columns: list[Column], rows: list[list[str]], limit: int) -> Iterator[Line]:
     heads = [heading(column) for column in columns]
     widths = [max(map(width, cells)) for cells in zip(heads, *rows, strict=True)]
-    if not _shrink(columns, widths, limit):
+    narrowed = list(widths)
+    if _shrink(columns, narrowed, limit):
+        widths, bands = narrowed, [list(range(len(columns)))]
+    else:
+        bands = _bands(columns, widths, limit)
+    if not bands:
         yield from _one_below_another(heads, rows, limit)
         return
     for cells, style in [(heads, BOLD), *((row, "") for row in rows)]:
-        yield [(GAP.join(map(_aligned, columns, cells, widths)), style)]
+        for number, band in enumerate(bands):
+            indent = INDENT if number else ""
+            shown = (_aligned(columns[n], cells[n], widths[n]) for n in band)
+            yield [(indent + GAP.join(shown), style)]
+
+
+def _bands(columns: list[Column], widths: list[int], limit: int) -> list[list[int]]:
+    """The columns on as few lines of a row as hold them; none if one number fits no line."""
+    bands: list[list[int]] = [[]]
+    room, taken = limit, 0
+    for index, column in enumerate(columns):
+        if not is_number(column) and column != ID:
+            widths[index] = min(widths[index], limit - len(INDENT))
+        if taken + widths[index] > room:
+            bands.append([])
+            room, taken = limit - len(INDENT), 0
+        if widths[index] > room:
+            return []
+        bands[-1].append(index)
+        taken += widths[index] + len(GAP)
+    return bands
 
 
 def _shrink(columns: list[Column], widths: list[int], limit: int) -> bool:
@@ -105,7 +146,7 @@ def _shrink(columns: list[Column], widths: list[int], limit: int) -> bool:
         texts = [
             index
             for index, column in enumerate(columns)
-            if not is_number(column) and column != FINDING[0] and widths[index] > NARROWEST
+            if not is_number(column) and column != ID and widths[index] > NARROWEST
         ]
         if not texts:
             return False

@@ -15,7 +15,7 @@ SIGNIFICANT: Final = 6
 CONTEXT: Final = Context(prec=100, rounding=ROUND_HALF_EVEN)
 CENT: Final = Decimal("0.01")
 DURATIONS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
-DURATION_NAMES: Final = ("age_seconds", "max_age")
+DURATION_NAMES: Final = ("age_seconds", "max_age", "reference_age")
 PLAIN_NAMES: Final = ("chain_id",)
 UNITS: Final = {"_usd": " USD", "_bps": "", "_seconds": ""}
 
@@ -43,7 +43,7 @@ def plain(value: Decimal) -> str:
 
 def heading(column: Column) -> str:
     """A column's name for people: the unit, where cells do not carry one, stands behind it."""
-    name = column.name
+    name = column.name.removeprefix("is_") if column.type == "BOOLEAN" else column.name
     for suffix, unit in UNITS.items():
         if name.endswith(suffix):
             return name.removesuffix(suffix).replace("_", " ") + unit

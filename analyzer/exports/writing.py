@@ -43,7 +43,7 @@ def write(
     target: TextIO | Path,
     resolved: Sequence[Finding] = (),
 ) -> None:
-    """Write results, and findings that are resolved, in one format.
+    """Write results, and findings that are resolved or stand as others now, in one format.
 
     A file appears whole or not at all; a reader that closes the pipe has had enough. Raises
     ``AnalyzerError`` where the target cannot be written or the format cannot hold the results.

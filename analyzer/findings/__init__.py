@@ -6,10 +6,12 @@ from analyzer.findings.model import (
     Column,
     Filters,
     Finding,
+    History,
     Param,
     Query,
     Result,
     at_least,
+    gravest_first,
 )
 from analyzer.findings.queries import load
 from analyzer.findings.runner import run
@@ -19,11 +21,13 @@ __all__ = [
     "Column",
     "Filters",
     "Finding",
+    "History",
     "Param",
     "Query",
     "Result",
     "at_least",
     "catalogue",
+    "gravest_first",
     "load",
     "run",
 ]

@@ -12,13 +12,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
-from analyzer.findings.model import AT, SEVERITIES, Param, Query, Value
+from analyzer.findings.model import AT, SEVERITIES, SEVERITY, History, Param, Query, Value
 
 OPENING: Final = "/* ---\n"
 CLOSING: Final = "\n--- */\n"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 TEXTS: Final = ("title", "summary", "advice", "grain")
-KEYS: Final = {*TEXTS, "severity", "identity", "table", "params", "columns"}
+KEYS: Final = {*TEXTS, "severity", "identity", "table", "history", "params", "columns"}
+HISTORY_KEYS: Final = {"subject", "measure", "worse", "escalates_to"}
+WORSE: Final = ("lower", "higher")
 PARAM_KEYS: Final = {"type", "default", "help"}
 PARAM_TYPES: Final[dict[str, type]] = {
     "int": int,
@@ -28,8 +30,8 @@ PARAM_TYPES: Final[dict[str, type]] = {
     "timestamp": str,
 }
 """Types of a param, with the TOML type of its default; decimals are written as exact text."""
-RESERVED: Final = ("id", "query", "severity", "title", "status")
-"""What exports say about a finding, beside its columns."""
+RESERVED: Final = ("id", "query", "severity", "title", "status", "cause")
+"""What exports say about a finding, beside its columns; a finding's row may say its severity."""
 BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -58,6 +60,7 @@ def parse(name: str, path: str, text: str) -> Query:
         params=_params(path, matter),
         columns=columns,
         table=_names(path, matter, "table", columns) if "table" in matter else tuple(columns),
+        history=_history(path, matter, severity, columns),
     )
 
 
@@ -145,7 +148,7 @@ def _columns(path: str, matter: Mapping[str, Any], severity: str | None) -> dict
     for name in columns:
         _plain(path, name)
         _text(path, columns, name)
-        if name in RESERVED:
+        if name in RESERVED and not (severity and name == SEVERITY):
             raise AnalyzerError(
                 f"{path}: rename the column `{name}`, exports use the name themselves"
             )
@@ -165,6 +168,29 @@ def _names(
     if strangers:
         raise AnalyzerError(f"{path}: `{key}` names `{strangers[0]}`, which is not in `[columns]`")
     return tuple(names)
+
+
+def _history(
+    path: str, matter: Mapping[str, Any], severity: str | None, columns: Mapping[str, str]
+) -> History:
+    declared = matter.get("history")
+    if declared is None:
+        return History()
+    if not isinstance(declared, dict) or severity is None:
+        raise AnalyzerError(f"{path}: write `[history]` as a TOML table, for a finding")
+    _known(path, "`[history]`", declared, HISTORY_KEYS)
+    measure, worse = declared.get("measure"), declared.get("worse")
+    if (measure is None) != (worse is None) or worse not in (None, *WORSE):
+        raise AnalyzerError(f"{path}: `measure` needs `worse`, which is one of {', '.join(WORSE)}")
+    if measure is not None and measure not in columns:
+        raise AnalyzerError(f"{path}: `measure` names `{measure}`, which is not in `[columns]`")
+    graver = declared.get("escalates_to", [])
+    if not isinstance(graver, list) or not all(isinstance(name, str) for name in graver):
+        raise AnalyzerError(f"{path}: give `escalates_to` as a list of graver findings")
+    if graver and "subject" not in declared:
+        raise AnalyzerError(f"{path}: `escalates_to` needs `subject`, which both findings name")
+    subject = _names(path, declared, "subject", columns) if "subject" in declared else ()
+    return History(subject, measure, worse, tuple(graver))
 
 
 def _params(path: str, matter: Mapping[str, Any]) -> tuple[Param, ...]:

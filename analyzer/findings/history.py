@@ -1,133 +1,213 @@
-"""What is new, ongoing or resolved: findings compared with those of earlier runs.
+"""How findings stand beside those of earlier runs.
 
-A finding is resolved when a run that looked for it no longer reports it. A run narrowed to some
-accounts or deployments says nothing about the others, and a run with other params or a limit
-nothing about what they left out.
+A finding is ``new``, ``ongoing``, ``worse`` or ``better`` (by its severity, else by the measure
+that its query declares), or ``escalated``: it takes the place of a milder finding about the same
+thing. One that goes back to a milder finding is ``better`` there. One that is no longer reported,
+and whose place no other takes, is ``resolved``, with its cause.
+
+Only a run that looked for a finding can end it. A run narrowed to some accounts or deployments says
+nothing about the others, and a run with other params or a limit nothing about what they left out.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from analyzer.findings.model import Filters, Finding, Result
+from analyzer.findings.causes import CLEARED, MOVED_AWAY, causes_of
+from analyzer.findings.model import AT, SEVERITIES, Filters, Finding, History, Query, Result, Value
+from analyzer.findings.recorded import Recorded, write
+from analyzer.findings.recorded import read as read_recorded
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NEW: Final = "new"
 ONGOING: Final = "ongoing"
+WORSE: Final = "worse"
+BETTER: Final = "better"
+ESCALATED: Final = "escalated"
 RESOLVED: Final = "resolved"
-PARAMS: Final = "$params"
-"""Where the stored subject keeps the params: no column has such a name."""
 NO_FILTERS: Final = Filters()
 
-OPEN: Final = """
-select finding_id, query, severity, chain_id, protocol, deployment, subject, last_block
-from finding_history
-where status <> 'resolved'
-order by query, finding_id
-"""
+Key = tuple[Value, ...]
 
-RECORD: Final = """
-with seen as (
-    select
-        unnest($ids) as finding_id, unnest($queries) as query, unnest($severities) as severity,
-        unnest($chains) as chain_id, unnest($protocols) as protocol,
-        unnest($deployments) as deployment, unnest($subjects)::json as subject,
-        unnest($blocks) as block_number, unnest($statuses) as status
-)
-select
-    seen.finding_id, seen.query, seen.severity, seen.chain_id, seen.protocol, seen.deployment,
-    seen.subject,
-    case when seen.status = 'new' then seen.block_number else known.first_block end as first_block,
-    coalesce(seen.block_number, known.last_block) as last_block,
-    seen.status
-from seen
-left join finding_history as known on known.finding_id = seen.finding_id
-"""
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A run beside those that were recorded before it.
+
+    ``ended`` are findings that this run no longer reports: resolved ones, and those that now stand
+    as a graver finding that the run was not asked for. ``replaced`` ended as well, but a finding of
+    ``results`` stands in their place. ``open`` is what was recorded, by id.
+    """
+
+    results: tuple[Result, ...]
+    ended: tuple[Finding, ...] = ()
+    replaced: tuple[Finding, ...] = ()
+    open: Mapping[str, Recorded] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to record."""
+        return not (self.ended or self.replaced or any(one.findings for one in self.results))
+
+
+def related(chosen: Sequence[Query], queries: Mapping[str, Query]) -> list[Query]:
+    """The findings that chosen ones escalate to, or that escalate to them, beside the chosen.
+
+    :func:`compare` needs their results to tell an escalation from a resolution.
+    """
+    names = {query.name for query in chosen}
+    graver = {name for query in chosen for name in query.history.escalates_to}
+    return [
+        query
+        for query in queries.values()
+        if query.name not in names
+        and (query.name in graver or names & set(query.history.escalates_to))
+    ]
 
 
 def compare(
-    connection: "DuckDBPyConnection", results: Sequence[Result], filters: Filters = NO_FILTERS
-) -> tuple[tuple[Result, ...], tuple[Finding, ...]]:
-    """The results with the status of each finding set, and the findings that are resolved.
+    connection: "DuckDBPyConnection",
+    results: Sequence[Result],
+    filters: Filters = NO_FILTERS,
+    beside: Sequence[Result] = (),
+) -> Compared:
+    """The results with the status of each finding set, and the findings that have ended.
 
-    ``filters`` are those of the run; queries that are not among ``results`` resolve nothing.
+    ``filters`` are those of the run; ``beside`` are the results of :func:`related` queries, which
+    are not the run's own. Nothing is written.
     """
-    ran = {result.query.name: result for result in results}
-    known = [_known(row, ran) for row in connection.execute(OPEN).fetchall()]
-    open_ids = {finding.id for finding in known}
-    compared = tuple(
-        replace(
-            result,
-            findings=tuple(
-                replace(finding, status=ONGOING if finding.id in open_ids else NEW)
-                for finding in result.findings
-            ),
-        )
-        for result in results
-    )
-    seen = {finding.id for result in compared for finding in result.findings}
-    resolved = tuple(
-        finding
-        for finding in known
-        if finding.id not in seen
-        and finding.query in ran
-        and not ran[finding.query].is_cut
-        and finding.params == ran[finding.query].params
-        and filters.cover(finding.subject)
-    )
-    return compared, resolved
+    ran = {result.query.name: result for result in (*results, *beside)}
+    shown = {result.query.name for result in results}
+    titles = {name: result.query.title for name, result in ran.items()}
+    before = {known.finding.id: known for known in read_recorded(connection, titles)}
+    reported = {finding.id for result in ran.values() for finding in result.findings}
+    unreported = [
+        known
+        for known in before.values()
+        if known.finding.id not in reported
+        and known.finding.query in ran
+        and not ran[known.finding.query].is_cut
+        and filters.cover(known.finding.subject)
+    ]
+    measured = frozenset(name for name, result in ran.items() if result.query.history.measure)
+    causes = causes_of(connection, [known.finding for known in unreported], measured)
+    up, down, arrivals = _replacements(ran, unreported, before, causes)
+    ended, replaced = [], []
+    for known in unreported:
+        finding = known.finding
+        if ran[finding.query].params not in known.params:
+            continue
+        graver, milder = up.get(finding.id), down.get(finding.id)
+        if graver and graver.query in shown:
+            replaced.append(replace(finding, status=ESCALATED, cause=graver.query))
+        elif milder and milder.query in shown:
+            replaced.append(replace(finding, status=BETTER, cause=milder.query))
+        elif finding.query in shown and graver:
+            ended.append(
+                replace(finding, status=ESCALATED, cause=graver.query, severity=graver.severity)
+            )
+        elif finding.query in shown:
+            ended.append(replace(finding, status=RESOLVED, cause=causes[finding.id]))
+    compared = [_compared(result, before, arrivals) for result in results]
+    return Compared(tuple(compared), tuple(ended), tuple(replaced), before)
 
 
-def record(connection: "DuckDBPyConnection", findings: Iterable[Finding]) -> None:
-    """Store findings that :func:`compare` gave a status, resolved ones included.
+def record(connection: "DuckDBPyConnection", compared: Compared) -> None:
+    """Store a run for the next one to be compared with. Run it inside a transaction.
 
-    One row per finding: the block where it was first seen since it was last resolved, and where it
-    was last seen. Run it inside a transaction.
+    What now stands as a finding that the run was not asked for stays open: the run that reports
+    that finding will say so.
     """
-    unique = list({finding.id: finding for finding in findings}.values())
-    if not unique:
-        return
-    values = {
-        "ids": [finding.id for finding in unique],
-        "queries": [finding.query for finding in unique],
-        "severities": [finding.severity for finding in unique],
-        "chains": [finding.subject["chain_id"] for finding in unique],
-        "protocols": [finding.subject["protocol"] for finding in unique],
-        "deployments": [finding.subject["deployment"] for finding in unique],
-        "subjects": [_stored(finding) for finding in unique],
-        "blocks": [finding.block_number for finding in unique],
-        "statuses": [finding.status for finding in unique],
-    }
-    rows = "create or replace temporary table recorded_findings as " + RECORD
-    connection.execute(rows, values)
-    connection.execute(
-        "delete from finding_history where finding_id in (select unnest($ids))",
-        {"ids": values["ids"]},
+    found = [finding for result in compared.results for finding in result.findings]
+    resolved = [finding for finding in compared.ended if finding.status == RESOLVED]
+    write(connection, [*found, *resolved, *compared.replaced], compared.open)
+
+
+def _compared(
+    result: Result, before: Mapping[str, Recorded], arrivals: Mapping[str, str]
+) -> Result:
+    return replace(
+        result,
+        findings=tuple(
+            replace(
+                finding,
+                status=_trend(finding, before[finding.id].finding, result.query.history)
+                if finding.id in before
+                else arrivals.get(finding.id, NEW),
+            )
+            for finding in result.findings
+        ),
     )
-    connection.execute("insert into finding_history by name select * from recorded_findings")
-    connection.execute("drop table recorded_findings")
 
 
-def _stored(finding: Finding) -> str:
-    return json.dumps({**finding.subject, PARAMS: dict(finding.params)}, default=str)
+def _trend(finding: Finding, earlier: Finding, history: History) -> str:
+    change = SEVERITIES.index(finding.severity) - SEVERITIES.index(earlier.severity)
+    measure = history.measure or ""
+    if not change and measure in finding.measure and measure in earlier.measure:
+        now, then = Decimal(finding.measure[measure]), Decimal(earlier.measure[measure])
+        change = (now > then) - (now < then)
+        if history.worse == "lower":
+            change = -change
+    return WORSE if change > 0 else BETTER if change < 0 else ONGOING
 
 
-def _known(row: Sequence[object], ran: dict[str, Result]) -> Finding:
-    finding_id, query, severity, chain_id, protocol, deployment, subject, last_block = row
-    title = ran[str(query)].query.title if query in ran else str(query)
-    about = json.loads(str(subject))
-    params = about.pop(PARAMS, {})
-    place = {"chain_id": chain_id, "protocol": protocol, "deployment": deployment}
-    return Finding(
-        id=str(finding_id),
-        query=str(query),
-        severity=str(severity),
-        title=title,
-        subject=about | place,
-        block_number=last_block,  # type: ignore[arg-type]
-        status=RESOLVED,
-        params=params,
-    )
+def _replacements(
+    ran: Mapping[str, Result],
+    unreported: Sequence[Recorded],
+    before: Container[str],
+    causes: Mapping[str, str],
+) -> tuple[dict[str, Finding], dict[str, Finding], dict[str, str]]:
+    """The graver, or the milder finding that stands in the place of one that is not reported.
+
+    A milder one only does where it was not open before, and where what both are about is still
+    there: else the graver one is over. Last comes the status of each that took a place.
+    """
+    up: dict[str, Finding] = {}
+    down: dict[str, Finding] = {}
+    arrivals: dict[str, str] = {}
+    for milder, graver, columns in _escalations(ran):
+        grave = _by_key(graver.findings, columns)
+        mild = _by_key((one for one in milder.findings if one.id not in before), columns)
+        for known in unreported:
+            finding = known.finding
+            key = _key(finding, columns)
+            if finding.query == milder.query.name and key in grave:
+                up.setdefault(finding.id, grave[key][0])
+                arrivals |= dict.fromkeys((one.id for one in grave[key]), ESCALATED)
+            elif (
+                finding.query == graver.query.name
+                and key in mild
+                and causes[finding.id] in (MOVED_AWAY, CLEARED)
+            ):
+                down.setdefault(finding.id, mild[key][0])
+                arrivals |= dict.fromkeys((one.id for one in mild[key]), BETTER)
+    return up, down, arrivals
+
+
+def _escalations(ran: Mapping[str, Result]) -> Iterator[tuple[Result, Result, list[str]]]:
+    """Each milder result with a graver one, and the columns by which they are about the same."""
+    for milder in ran.values():
+        for name in milder.query.history.escalates_to:
+            if name in ran:
+                shared = set(ran[name].query.history.subject)
+                columns = [one for one in milder.query.history.subject if one in shared]
+                yield milder, ran[name], columns
+
+
+def _by_key(findings: Iterable[Finding], columns: Sequence[str]) -> dict[Key, list[Finding]]:
+    found: dict[Key, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(_key(finding, columns), []).append(finding)
+    return found
+
+
+def _key(finding: Finding, columns: Sequence[str]) -> Key:
+    """What a finding is about; one that does not say is about nothing but itself."""
+    values = [finding.subject.get(name) for name in columns]
+    if None in values:
+        return (finding.id,)
+    place = [finding.subject[name] for name in AT[:-1]]
+    return (*place, *values)

@@ -1,6 +1,6 @@
 """What a query is and what it answers: plain values, free of database and format."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,9 @@ Row = tuple[Value, ...]
 SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
 """From the least to the most severe."""
 
+SEVERITY: Final = "severity"
+"""A column in which a finding query may say of each row how serious it is."""
+
 AT: Final = ("chain_id", "protocol", "deployment", "block_number")
 """The columns that every row of a finding carries."""
 
@@ -26,6 +29,23 @@ class Param:
     type: str
     default: Value
     help: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a finding query declares so that its findings can be compared with earlier ones.
+
+    ``subject`` are the columns that name the thing it is about. Two findings are about the same
+    thing where the columns agree that both of their queries name.
+    """
+
+    subject: tuple[str, ...] = ()
+    measure: str | None = None
+    """The column that says how bad it is."""
+    worse: str | None = None
+    """Which way that is: ``lower`` or ``higher``."""
+    escalates_to: tuple[str, ...] = ()
+    """The graver findings that take the place of one of these when it gets worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +66,7 @@ class Query:
     """Descriptions, by column name, in the order of the final select."""
     table: tuple[str, ...]
     """The columns that people are shown; programs get all."""
+    history: History = History()
 
     @property
     def is_finding(self) -> bool:
@@ -87,11 +108,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of a finding query. ``status`` is ``new``, ``ongoing`` or ``resolved``.
+    """One row of a finding query.
 
-    ``subject`` holds what the finding is about: the identity columns, the deployment and the
-    account. ``block_number`` is unset where nothing was ever read. ``params`` are those of the run
-    that differ from their defaults, as text.
+    ``subject`` holds what the finding is about: the deployment, the identity columns, what the
+    query's history names, and the account, position and margin account of the row.
+    ``block_number`` is unset where nothing was ever read. ``params`` are those of the run that
+    differ from their defaults, as text. ``measure`` is the query's measure by its column's name, as
+    exact text; empty where there is none. ``status`` and ``cause`` are those of
+    :mod:`analyzer.findings.history`.
     """
 
     id: str
@@ -102,6 +126,8 @@ class Finding:
     block_number: int | None
     status: str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
+    measure: Mapping[str, str] = field(default_factory=dict)
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +146,15 @@ class Result:
     params: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def severity(self) -> str | None:
+        """The gravest of its findings; where there is none, what the query declares."""
+        return max(
+            (finding.severity for finding in self.findings),
+            key=SEVERITIES.index,
+            default=self.query.severity,
+        )
+
+    @property
     def is_cut(self) -> bool:
         """Whether there are more rows than these."""
         return self.total is not None
@@ -134,3 +169,11 @@ class Result:
 def at_least(severity: str, threshold: str) -> bool:
     """Whether a severity reaches a threshold."""
     return SEVERITIES.index(severity) >= SEVERITIES.index(threshold)
+
+
+def gravest_first(results: Iterable[Result]) -> list[Result]:
+    """Findings in the order of their severity, else as they come; reports behind them."""
+    return sorted(
+        results,
+        key=lambda result: -SEVERITIES.index(result.severity) if result.severity else 1,
+    )

@@ -1,6 +1,6 @@
 """Finds the query files: the shipped ones and those of a user's own folders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,8 @@ def load(extra: Iterable[Path] = ()) -> dict[str, Query]:
     """Every query by name, shipped or in ``extra`` folders: the most severe findings first.
 
     Reports follow the findings. A user's folder holds its files directly or under ``findings`` and
-    ``reports``. Raises ``AnalyzerError`` for a file that breaks the contract and for a name that is
-    taken.
+    ``reports``. Raises ``AnalyzerError`` for a file that breaks the contract, for a name that is
+    taken, and for a finding that escalates to what cannot take its place.
     """
     queries: dict[str, Query] = {}
     for query in _all(extra):
@@ -30,11 +30,27 @@ def load(extra: Iterable[Path] = ()) -> dict[str, Query]:
                 "rename the file"
             )
         queries[query.name] = query
+    for query in queries.values():
+        _check_history(query, queries)
     return dict(sorted(queries.items(), key=lambda item: _rank(item[1])))
 
 
 def _rank(query: Query) -> int:
     return -SEVERITIES.index(query.severity) if query.severity else 1
+
+
+def _check_history(query: Query, queries: Mapping[str, Query]) -> None:
+    for name in query.history.escalates_to:
+        graver = queries.get(name)
+        if graver is None or _rank(graver) >= _rank(query):
+            raise AnalyzerError(
+                f"{query.path}: `escalates_to` names `{name}`, which is no graver finding"
+            )
+        if not set(query.history.subject) & set(graver.history.subject):
+            raise AnalyzerError(
+                f"{query.path}: `subject` shares no column with that of {graver.path}, which it "
+                "escalates to"
+            )
 
 
 def _all(extra: Iterable[Path]) -> Iterator[Query]:

@@ -18,6 +18,7 @@ EXACT_TYPES: Final = re.compile(
     r"VARCHAR|JSON|BOOLEAN|TIMESTAMP|DOUBLE|DECIMAL\(\d+,\d+\)|BIGINT|U?(INTEGER|SMALLINT|TINYINT)"
 )
 """SQL types that reach every export format as they are."""
+MEASURES: Final = re.compile(r"DECIMAL\(\d+,\d+\)|BIGINT|U?(INTEGER|SMALLINT|TINYINT)")
 NO_FILTERS: Final = Filters()
 
 
@@ -148,6 +149,11 @@ def _check_columns(query: Query, columns: Iterable[Column]) -> None:
         what = f"`{differing}` is in one of them only" if differing else "their order differs"
         raise AnalyzerError(f"{query.path}: `[columns]` and the final select differ: {what}")
     for column in columns:
+        if column.name == query.history.measure and not MEASURES.fullmatch(column.type):
+            raise AnalyzerError(
+                f"{query.path}: the measure `{column.name}` has the type {column.type}: it must be "
+                "a whole number or a decimal"
+            )
         if not EXACT_TYPES.fullmatch(column.type):
             raise AnalyzerError(
                 f"{query.path}: the column `{column.name}` has the type {column.type}, which does "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from analyzer.chain.interface import Tag
-from analyzer.protocol import Deployment
+from analyzer.protocol import FRESHEST, Deployment, PriceBasis
 
 Source = Literal["logs", "state", "both"]
 
@@ -16,7 +16,7 @@ class Plan:
 
     ``from_block`` and ``to_block`` ask for history as well; ``positions`` is chosen if unset.
     ``confirmations`` is how many blocks below ``block`` the snapshot lies. ``prices`` are the
-    user's own, by asset, in E18.
+    user's own, by asset, in E18. ``price_basis`` is for protocols that take prices.
     """
 
     deployments: Sequence[Deployment]
@@ -27,6 +27,7 @@ class Plan:
     from_block: int | None = None
     to_block: int | None = None
     prices: Mapping[str, int] = field(default_factory=dict)
+    price_basis: PriceBasis = FRESHEST
 
 
 class Progress(Protocol):

@@ -13,9 +13,9 @@ from analyzer.indexer.snapshot import first_contact, rows_of, take
 from analyzer.protocol import Deployment
 from analyzer.protocols import protocols
 from analyzer.store import checkpoints, derived, event_rows, event_tables, raw_logs, raw_state
-from analyzer.store.database import open_for_writing, transaction
+from analyzer.store.database import open_for_writing, sign, transaction
 from analyzer.store.deployments import remembered
-from analyzer.store.schema import create_normalised
+from analyzer.store.schema import RAW_VERSION, create_normalised
 
 
 def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
@@ -23,10 +23,11 @@ def rebuild(path: Path, progress: Progress | None = None) -> list[Deployment]:
     if not path.exists():
         raise AnalyzerError(f"there is no database at {path}: run `perpscope index` first")
     listener = progress or Silent()
-    with open_for_writing(path) as connection:
+    with open_for_writing(path, oldest=RAW_VERSION) as connection:
         deployments = remembered(connection)
         with transaction(connection):
             create_normalised(connection)
+            sign(connection)
             event_tables.drop(connection)
             for deployment in deployments:
                 listener.stage(deployment, "replaying stored logs")

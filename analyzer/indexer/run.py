@@ -15,7 +15,7 @@ from analyzer.indexer.plan import Plan, Progress, Silent, Source
 from analyzer.indexer.recent import recent_state
 from analyzer.indexer.reorgs import is_gone, roll_back
 from analyzer.indexer.snapshot import Taken, first_contact, rows_of, take
-from analyzer.protocol import Deployment
+from analyzer.protocol import FRESHEST, Deployment
 from analyzer.protocols import protocols
 from analyzer.rows import Books, Tokens
 from analyzer.store import derived, raw_state
@@ -102,6 +102,7 @@ def _head(chain: Chain, plan: Plan) -> Block:
 def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
     chain, connection, plan, progress = run.chain, run.connection, run.plan, run.progress
     source = _source(chain, deployment, plan)
+    takes_prices = protocols()[deployment.protocol].takes_prices
     progress.stage(deployment, f"checking the contracts at block {head.number:,}")
     transcript = raw_state.Transcript(lambda requests: chain.answer(requests, head))
     probe = first_contact(deployment, transcript)
@@ -125,6 +126,7 @@ def _index_one(run: _Run, deployment: Deployment, head: Block) -> Outcome:
         source=source,
         with_logs=history is not None,
         prices=dict(plan.prices),
+        price_basis=plan.price_basis if takes_prices else FRESHEST,
         recent=recent,
     )
     snapshot = take(deployment, probe, raw, history.state if history else recent, transcript)

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest, State
 from analyzer.protocols import protocols
 from analyzer.reads import Answerer, drive
-from analyzer.rows import At, Books, Deployments, MarginAccounts, Positions, Row, Snapshots, Totals
+from analyzer.rows import (
+    UNKNOWN,
+    At,
+    Books,
+    Deployments,
+    MarginAccounts,
+    Positions,
+    Row,
+    Snapshots,
+    Totals,
+)
 from analyzer.store.raw_state import RawSnapshot
 
 
@@ -37,7 +47,7 @@ class Taken:
         return {
             "positions": sum(isinstance(row, Positions) for row in self.result.rows),
             "accounts": len(accounts),
-            "unknown": sum(row.state == "unknown" for row in accounts),
+            "unknown": sum(row.state == UNKNOWN for row in accounts),
         }
 
 
@@ -56,6 +66,7 @@ def take(
         state=state,
         accounts=raw.accounts,
         prices=raw.prices,
+        price_basis=raw.price_basis,
     )
     protocol = protocols()[deployment.protocol]
     return Taken(raw, found, drive(protocol.snapshot(deployment, found, request), answer))

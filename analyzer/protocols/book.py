@@ -14,7 +14,7 @@ from analyzer.event_columns import Known, Values
 from analyzer.evm import Log
 from analyzer.protocol import Deployment
 from analyzer.reads import MalformedError
-from analyzer.rows import At, DataQuality, PositionEvents, Row
+from analyzer.rows import At, DataQuality, EventKind, PositionEvents, QualityKind, Row
 
 UNREADABLE: Final = "unreadable:"
 """What the state keys of logs that could not be read begin with."""
@@ -40,7 +40,12 @@ class Book:
         return At(deployment.chain_id, deployment.protocol, deployment.name, log.block_number)
 
     def leave(
-        self, log: Log, kind: str, state_key: str, after: Mapping[str, Any] | None, **columns: Any
+        self,
+        log: Log,
+        kind: EventKind,
+        state_key: str,
+        after: Mapping[str, Any] | None,
+        **columns: Any,
     ) -> None:
         """Write what a log left behind under a key (``None``: it has ended), and its row."""
         if after is None:
@@ -60,7 +65,7 @@ class Book:
             )
         )
 
-    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
+    def complain(self, log: Log, kind: QualityKind, subject: str, detail: str) -> None:
         """A row for what a log says against its contract's own rules."""
         self.rows.append(
             DataQuality(

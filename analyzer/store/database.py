@@ -11,7 +11,13 @@ from duckdb import DuckDBPyConnection
 
 from analyzer import __version__
 from analyzer.errors import AnalyzerError
-from analyzer.store.schema import SCHEMA_VERSION, STORAGE_VERSION, create
+from analyzer.store.schema import (
+    RAW_VERSION,
+    SCHEMA_VERSION,
+    STORAGE_VERSION,
+    add_columns,
+    create,
+)
 
 Config = dict[str, str | bool | int | float | list[str]]
 PID: Final = re.compile(r"PID (\d+)")
@@ -37,8 +43,11 @@ LOCKED: Final = ("Conflicting lock", "Could not set lock", "already open", "alre
 
 
 @contextmanager
-def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
-    """The database, created where there is none. Keep this short: a writer blocks every reader."""
+def open_for_writing(path: Path, *, oldest: int = SCHEMA_VERSION) -> Iterator[DuckDBPyConnection]:
+    """The database, created where there is none. Keep this short: a writer blocks every reader.
+
+    ``oldest`` is the first schema version that will do: less than today's only for a rebuild.
+    """
     is_new = not path.exists()
     connection = _connect(path, read_only=False)
     try:
@@ -46,13 +55,18 @@ def open_for_writing(path: Path) -> Iterator[DuckDBPyConnection]:
             if is_new or _is_empty(connection):
                 with transaction(connection):
                     create(connection)
-                    connection.execute(
-                        "insert into meta values (?, ?)", [SCHEMA_VERSION, __version__]
-                    )
-            _check_version(connection, path)
+                    sign(connection)
+            _check_version(connection, path, oldest)
+            add_columns(connection)
             yield connection
     finally:
         _close(connection, path)
+
+
+def sign(connection: DuckDBPyConnection) -> None:
+    """Say in the file that its tables are today's."""
+    connection.execute("delete from meta")
+    connection.execute("insert into meta values (?, ?)", [SCHEMA_VERSION, __version__])
 
 
 @contextmanager
@@ -63,7 +77,7 @@ def open_for_reading(path: Path) -> Iterator[DuckDBPyConnection]:
     connection = _connect(path, read_only=True)
     try:
         with _in_our_words(path):
-            _check_version(connection, path)
+            _check_version(connection, path, SCHEMA_VERSION)
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
             yield connection
@@ -192,17 +206,22 @@ def _is_empty(connection: DuckDBPyConnection) -> bool:
     return first(connection, "select count(*) from duckdb_tables()") == (0,)
 
 
-def _check_version(connection: DuckDBPyConnection, path: Path) -> None:
+def _check_version(connection: DuckDBPyConnection, path: Path, oldest: int) -> None:
     try:
         row = first(connection, "select schema_version, written_by from meta")
     except duckdb.CatalogException as error:
         raise AnalyzerError(
             f"{path.name} is a DuckDB file but not a perpscope database: name another with --db"
         ) from error
-    if row is None or row[0] < SCHEMA_VERSION:
+    if row is None or row[0] < RAW_VERSION:
         raise AnalyzerError(
             f"{path.name} was written by an earlier perpscope, whose raw rows are others: index "
             "into a new file with --db"
+        )
+    if row[0] < oldest:
+        raise AnalyzerError(
+            f"{path.name} was written by an earlier perpscope, whose columns meant other things: "
+            "run `perpscope index --rebuild` on it, which needs no node"
         )
     if row[0] > SCHEMA_VERSION:
         raise AnalyzerError(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from analyzer.evm import NOT_READ, Answer, Block, Request
-from analyzer.protocol import Deployment, State
+from analyzer.protocol import FRESHEST, Deployment, PriceBasis, State
 from analyzer.store import exact_json
 from analyzer.store.database import first
 from analyzer.store.interned import intern_calls, intern_results, request_key, result_key
@@ -34,6 +34,7 @@ class RawSnapshot:
     source: str
     with_logs: bool
     prices: dict[str, int]
+    price_basis: PriceBasis = FRESHEST
     recent: State | None = None
     """What logs of recent blocks left behind, where a snapshot without history looked for it."""
 
@@ -92,7 +93,9 @@ def store_snapshot(
     else:
         forget_snapshot(connection, deployment, snapshot.block.number)
     connection.execute(
-        "insert into raw_snapshots values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into raw_snapshots (sequence, chain_id, protocol, deployment, block_number,"
+        " block_hash, parent_hash, block_time, accounts, source, with_logs, prices, price_basis,"
+        " call_ids, recent) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             snapshot.sequence,
             snapshot.chain_id,
@@ -131,7 +134,8 @@ def forget_snapshot(connection: DuckDBPyConnection, deployment: Deployment, bloc
 def _forget_same(connection: DuckDBPyConnection, snapshot: RawSnapshot) -> None:
     connection.execute(
         f"delete from raw_snapshots where {MINE} and block_number = ?"
-        " and accounts = ?::json and source = ? and with_logs = ? and prices = ?::json",
+        " and accounts = ?::json and source = ? and with_logs = ? and prices = ?::json"
+        " and price_basis = ?",
         [
             snapshot.chain_id,
             snapshot.protocol,
@@ -143,10 +147,11 @@ def _forget_same(connection: DuckDBPyConnection, snapshot: RawSnapshot) -> None:
 
 
 def _asked(snapshot: RawSnapshot) -> list[str | bool]:
-    """What a run wanted to know: accounts, source, with_logs and prices as they are stored."""
+    """What a run wanted to know: accounts, source, with_logs, prices and their basis."""
     prices = {asset: str(price) for asset, price in snapshot.prices.items()}
     return [
-        json.dumps(snapshot.accounts), snapshot.source, snapshot.with_logs, json.dumps(prices)
+        json.dumps(snapshot.accounts), snapshot.source, snapshot.with_logs, json.dumps(prices),
+        snapshot.price_basis,
     ]  # fmt: skip
 
 
@@ -162,7 +167,8 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
     """Every stored snapshot of a deployment, in the order in which they were taken."""
     rows = connection.execute(
         "select sequence, chain_id, protocol, deployment, block_number, block_hash, parent_hash,"
-        " block_time, accounts, source, with_logs, prices, recent from raw_snapshots"
+        " block_time, accounts, source, with_logs, prices, price_basis, recent"
+        " from raw_snapshots"
         f" where {MINE} order by sequence",
         key(deployment),
     ).fetchall()
@@ -177,11 +183,12 @@ def raw_snapshots(connection: DuckDBPyConnection, deployment: Deployment) -> lis
             source=source,
             with_logs=with_logs,
             prices={asset: int(price) for asset, price in json.loads(prices).items()},
+            price_basis=price_basis,
             recent=None if recent is None else exact_json.load(recent),
         )
         for (
             sequence, chain_id, protocol, name, number, block_hash, parent_hash, time,
-            accounts, source, with_logs, prices, recent,
+            accounts, source, with_logs, prices, price_basis, recent,
         ) in rows
     ]  # fmt: skip
 

@@ -8,6 +8,8 @@ from analyzer.rows import TABLES, columns
 from analyzer.store.views import create_views
 
 SCHEMA_VERSION: Final = 5
+RAW_VERSION: Final = 4
+"""The first schema with today's raw tables: a file of it or a later one can be rebuilt."""
 STORAGE_VERSION: Final = "v1.2.0"
 """The oldest DuckDB whose files today's dashboard tools open; newer readers open it as well."""
 
@@ -49,7 +51,7 @@ create table raw_snapshots (
     sequence bigint, chain_id bigint, protocol varchar, deployment varchar,
     block_number bigint, block_hash varchar, parent_hash varchar, block_time bigint,
     accounts json, source varchar, with_logs boolean, prices json, call_ids integer[],
-    recent json
+    recent json, price_basis varchar
 );
 create table checkpoints (
     chain_id bigint, protocol varchar, deployment varchar, filter varchar,
@@ -57,9 +59,17 @@ create table checkpoints (
 );
 create table finding_history (
     finding_id varchar, query varchar, severity varchar, chain_id bigint, protocol varchar,
-    deployment varchar, subject json, first_block bigint, last_block bigint, status varchar
+    deployment varchar, subject json, first_block bigint, last_block bigint, status varchar,
+    cause varchar, measure json
 );
 """
+
+ADDED: Final = """
+alter table finding_history add column if not exists cause varchar;
+alter table finding_history add column if not exists measure json;
+alter table raw_snapshots add column if not exists price_basis varchar default 'executed';
+"""
+"""What files of an earlier release lack; their snapshots rest on executed prices, however old."""
 
 REPLAYS: Final = """
 create or replace table replays (
@@ -85,3 +95,8 @@ def create_normalised(connection: DuckDBPyConnection) -> None:
         connection.execute(f"create or replace table {table} ({spread})")
     connection.execute(REPLAYS)
     create_views(connection)
+
+
+def add_columns(connection: DuckDBPyConnection) -> None:
+    """Give a file of an earlier release the columns that it lacks."""
+    connection.execute(ADDED)

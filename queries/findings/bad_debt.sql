@@ -7,6 +7,10 @@ grain    = "one row per margin account with a negative equity"
 identity = ["chain_id", "protocol", "deployment", "margin_id"]
 table    = ["deployment", "account", "shortfall_usd", "insurance_fund_usd", "is_covered"]
 
+[history]
+measure = "shortfall_usd"
+worse   = "higher"
+
 [columns]
 chain_id            = "Chain of the deployment."
 protocol            = "Protocol of the deployment."

@@ -7,6 +7,11 @@ grain    = "one row per liquidatable margin account"
 identity = ["chain_id", "protocol", "deployment", "margin_id"]
 table    = ["deployment", "account", "positions", "size_usd", "equity_usd", "buffer_usd"]
 
+[history]
+subject = ["margin_id"]
+measure = "buffer_usd"
+worse   = "lower"
+
 [columns]
 chain_id         = "Chain of the deployment."
 protocol         = "Protocol of the deployment."

@@ -8,9 +8,7 @@ identity = ["chain_id", "protocol", "deployment", "market"]
 table    = ["deployment", "market_name", "source", "gap_bps", "limit_bps", "open_interest_usd"]
 
 [params]
-gap_bps       = { type = "int", default = 100, help = "Report markets with a price at least this far from the index, in basis points of the index; a gap that reaches the protocol's own limit and funding at its most are always reported." }
-mark_sources  = { type = "text", default = "contract,spot", help = "Sources of prices that a market makes itself, separated by commas." }
-index_sources = { type = "text", default = "index,oracle", help = "Sources of the index that they are compared with, separated by commas; of those that name a price the first counts." }
+gap_bps = { type = "int", default = 100, help = "Report markets with a price at least this far from the index, in basis points of the index; a gap that reaches the protocol's own limit and funding at its most are always reported." }
 
 [columns]
 chain_id                = "Chain of the deployment."
@@ -20,13 +18,13 @@ block_number            = "Block of the snapshot."
 market                  = "The market."
 market_name             = "The asset, or the market's own name where it is not mapped."
 asset                   = "Canonical asset of the market; null for a market that is not mapped."
-source                  = "The market's price that lies furthest from the index, one that reaches its limit first: `contract` is the mark that verdicts use, `spot` the pool's price now."
+source                  = "The market's price that lies furthest from the index, one that reaches its limit first: `contract` is the mark by the contract's own rule, `spot` the price of the pool or the reserves now."
 price                   = "That price, in USD."
 index_price             = "The index, in USD."
 gap_bps                 = "That price over the index in basis points of the index, cut towards zero and kept within 1e9; negative below the index."
 limit_bps               = "The gap of that price at which the protocol's rules change; null if it has no such limit."
 is_over_limit           = "Whether the gap reaches that limit; null if there is none."
-mark_price              = "The mark that verdicts use, in USD."
+mark_price              = "The mark that verdicts use, in USD; null where none rests on it."
 mark_gap_bps            = "The mark over the index, likewise."
 funding_rate            = "What longs pay as a fraction of size per hour; negative where they receive."
 max_funding_bps         = "The most that funding may come to in a day, in basis points; null if there is no limit."
@@ -46,17 +44,17 @@ with priced as (
 index_prices as (
     select *
     from priced
-    where list_position(string_split($index_sources, ','), source) > 0
+    where role = 'reference'
     qualify row_number() over (
         partition by chain_id, protocol, deployment, price_id
-        order by list_position(string_split($index_sources, ','), source)
+        order by source
     ) = 1
 ),
 
 market_prices as (
     select *
     from priced
-    where list_position(string_split($mark_sources, ','), source) > 0
+    where role = 'mark'
 ),
 
 gaps as (
@@ -67,6 +65,7 @@ gaps as (
         price.price_id,
         price.token,
         price.source,
+        price.is_used,
         price.price_min as price,
         base.price_min as index_price,
         price.inputs,
@@ -95,7 +94,11 @@ widest as (
 marks as (
     select *
     from gaps
-    where source = 'contract'
+    where is_used
+    qualify row_number() over (
+        partition by chain_id, protocol, deployment, price_id
+        order by source
+    ) = 1
 ),
 
 paid as (

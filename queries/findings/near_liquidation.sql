@@ -10,6 +10,12 @@ table    = ["account", "market_side", "size_usd", "liquidation_price", "distance
 [params]
 within_bps = { type = "int", default = 500, help = "Report positions at most this far from liquidation, in basis points of the price." }
 
+[history]
+subject      = ["margin_id"]
+measure      = "distance_bps"
+worse        = "lower"
+escalates_to = ["liquidatable"]
+
 [columns]
 chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
@@ -21,15 +27,15 @@ position_id       = "The position, by the contract's own key where it has one."
 margin_id         = "The margin account of the position."
 market            = "Market of the position."
 asset             = "Canonical asset of the market; null for a market that is not mapped."
-side              = "`long` or `short`."
+side              = "`long`, `short`, `flat` (a maker without a net size now) or `unknown` (it could not be read)."
 size_usd          = "Size in USD."
 collateral_usd    = "Collateral in USD as the contract counts it."
-leverage_bps      = "Size over collateral, in basis points."
+leverage_bps      = "Size over the equity of its margin account, in basis points; null where that is not positive or not known."
 price             = "Price the verdict rests on, in USD."
 liquidation_price = "The nearer of the two prices that liquidate the position, in USD."
 liquidation_below = "Highest price under the safe region at which it is liquidatable, in USD."
 liquidation_above = "Lowest price over the safe region at which it is liquidatable, in USD."
-distance_bps      = "Price move that liquidates the position, in basis points of the price."
+distance_bps      = "How far the price has to move to the nearer liquidation price, in basis points of the price, rounded down; negative where it is past it, by how much, and another price (a TWAP, an oracle) still protects the position."
 buffer_usd        = "Equity less requirement of the margin account, in USD."
 state             = "State of the margin account at execution-time inputs."
 state_stored      = "State of the margin account on what the contract's own view uses now."

@@ -1,11 +1,11 @@
 /* ---
 title    = "Stale prices"
 severity = "medium"
-summary  = "Price sources whose newest observation was older, at the snapshot's block, than the source's own rules allow; many contracts use such a price without looking at its age."
-advice   = "Do not rely on liquidation prices of positions that hang on it; compare with an independent source before adding risk."
+summary  = "Price sources whose newest observation was older, at the snapshot's block, than the source's own rules allow; many contracts use such a price without looking at its age. A source that no verdict rests on is information."
+advice   = "Where a verdict rests on the source, do not rely on the liquidation prices of its positions: compare with an independent source before adding risk."
 grain    = "one row per price and source"
 identity = ["chain_id", "protocol", "deployment", "price_id", "source"]
-table    = ["deployment", "priced", "source", "age_seconds", "max_age", "positions_usd"]
+table    = ["deployment", "priced", "source", "is_used", "age_seconds", "price_min", "positions_usd"]
 
 [params]
 default_max_age = { type = "int", default = 90000, help = "Age in seconds above which a price is stale where its source states no limit; 90000 is a daily heartbeat and an hour." }
@@ -15,11 +15,13 @@ chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
 deployment        = "Deployment that the price was read for."
 block_number      = "Block of the snapshot."
+severity          = "`medium` where a verdict rests on the source, else `info`."
 priced            = "The asset; for a token that is not mapped the symbol that it claims, else its market's name."
 price_id          = "The price."
 token             = "Token that is priced."
 asset             = "Canonical asset of the token."
-source            = "Who names the price."
+source            = "Who names the price, in the words of the report `prices`."
+role              = "What it is to the protocol, likewise."
 price_min         = "Lower price, in USD."
 price_max         = "Upper price, in USD."
 observed_at       = "When the source observed it, in UTC; null if it does not say."
@@ -27,8 +29,8 @@ age_seconds       = "Seconds from the observation to the snapshot's block; null 
 max_age           = "Age in seconds above which it is stale."
 max_age_source    = "Where that limit comes from; `default` is the parameter `default_max_age`."
 is_used           = "Whether a verdict rests on this source."
-positions         = "Open positions that hang on the price."
-positions_usd     = "Sum of their sizes in USD, without the unsized ones."
+positions         = "Open positions whose verdict rests on it; none where it is not used."
+positions_usd     = "Sum of their sizes in USD, without the unsized ones; null if all are unsized."
 positions_unsized = "How many of them have a size that is unknown, or so large (1e12 USD) that a sum might overflow."
 inputs            = "The exact contract integers of the source."
 --- */
@@ -61,12 +63,14 @@ select
     stale.protocol,
     stale.deployment,
     stale.block_number,
+    case when stale.is_used then 'medium' else 'info' end as severity,
     coalesce(stale.asset, nullif(token.symbol, ''), nullif(market.name, ''), stale.token)
         as priced,
     stale.price_id,
     stale.token,
     stale.asset,
     stale.source,
+    stale.role,
     stale.price_min,
     stale.price_max,
     stale.observed_at,
@@ -75,7 +79,7 @@ select
     stale.stated_by as max_age_source,
     stale.is_used,
     coalesce(exposure.positions, 0) as positions,
-    exposure.positions_usd,
+    case when exposure.positions > 0 then exposure.positions_usd else 0 end as positions_usd,
     coalesce(exposure.positions_unsized, 0) as positions_unsized,
     stale.inputs
 from stale
@@ -85,6 +89,7 @@ left join current_price_exposure as exposure
         and stale.protocol = exposure.protocol
         and stale.deployment = exposure.deployment
         and stale.price_id = exposure.price_id
+        and stale.is_used
 left join tokens as token
     on
         stale.chain_id = token.chain_id
@@ -97,7 +102,7 @@ left join current_markets as market
         and stale.token = market.market
 order by
     stale.is_used desc,
-    exposure.positions_usd desc nulls last,
+    positions_usd desc nulls first,
     stale.chain_id asc,
     stale.protocol asc,
     stale.deployment asc,

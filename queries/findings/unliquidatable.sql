@@ -7,6 +7,10 @@ grain    = "one row per refused position, or margin account without positions"
 identity = ["chain_id", "protocol", "deployment", "leg"]
 table    = ["account", "market_side", "size_usd", "why"]
 
+[history]
+measure = "buffer_usd"
+worse   = "lower"
+
 [columns]
 chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
@@ -15,11 +19,12 @@ block_number      = "Block of the snapshot."
 account           = "Owner of the margin account."
 margin_id         = "The margin account: a position (isolated margin) or the account (cross margin)."
 kind              = "Kind of margin account."
+position_id       = "The refused position; null for an account without positions."
 leg               = "The refused position, by the contract's own key where it has one; of an account without positions the margin account."
 market_side       = "Its side and asset; for an asset that is not mapped the market's own name."
 market            = "Market of the position."
 asset             = "Canonical asset of the market; null for a market that is not mapped."
-side              = "Side of the position."
+side              = "`long`, `short`, `flat` (a maker without a net size now) or `unknown` (it could not be read)."
 size_usd          = "Size in USD; 0 without a position."
 refusal           = "The reason with which the contract refuses."
 why               = "What that means, in a few words."
@@ -93,6 +98,7 @@ select
     judged.account,
     judged.margin_id,
     judged.kind,
+    judged.position_id,
     coalesce(judged.position_id, judged.margin_id) as leg,
     judged.side || ' ' || coalesce(judged.asset, nullif(market.name, ''), judged.market)
         as market_side,

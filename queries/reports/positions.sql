@@ -1,6 +1,6 @@
 /* ---
 title    = "Open positions"
-summary  = "Every open position of each deployment's newest complete snapshot, those nearest to liquidation first."
+summary  = "Every open position of each deployment's newest complete snapshot: first the liquidatable ones, then those nearest to liquidation."
 advice   = "Narrow it with `--account`, `--protocol`, `--deployment` or `--chain`."
 grain    = "one row per open position"
 identity = ["chain_id", "protocol", "deployment", "position_id"]
@@ -17,7 +17,7 @@ position_id         = "The position, by the contract's own key where it has one.
 margin_id           = "The margin account of the position."
 market              = "Market of the position."
 asset               = "Canonical asset of the market; null for a market that is not mapped."
-side                = "`long` or `short`."
+side                = "`long`, `short`, `flat` (a maker without a net size now) or `unknown` (it could not be read)."
 collateral_token    = "Token of the collateral, where a position has one of its own."
 size_usd            = "Size in USD."
 size_tokens         = "Size in tokens, where the contract counts them."
@@ -28,12 +28,12 @@ price               = "Price the verdict rests on, in USD."
 unrealized_pnl_usd  = "Unrealised profit or loss in USD."
 funding_owed_usd    = "Funding owed in USD; negative where it is due to the position."
 borrowing_owed_usd  = "Borrowing fee owed in USD."
-leverage_bps        = "Size over collateral, in basis points."
+leverage_bps        = "Size over the equity of its margin account, in basis points; null where that is not positive or not known."
 liquidation_kind    = "`flip`, `never`, `always` or `unknown`."
 liquidation_price   = "The nearer of the two prices that liquidate the position, in USD."
 liquidation_below   = "Highest price under the safe region at which it is liquidatable, in USD."
 liquidation_above   = "Lowest price over the safe region at which it is liquidatable, in USD."
-distance_bps        = "Price move that liquidates the position, in basis points of the price."
+distance_bps        = "How far the price has to move to the nearer liquidation price, in basis points of the price, rounded down; negative where it is past it, by how much; null where no price liquidates the position, or where one is not known."
 state               = "State of the margin account at execution-time inputs."
 state_stored        = "State of the margin account on what the contract's own view uses now."
 inputs              = "The exact contract integers that the figures rest on."
@@ -91,6 +91,7 @@ left join current_markets as market
         and held.deployment = market.deployment
         and held.market = market.market
 order by
+    coalesce(margin.state = 'liquidatable', false) desc,
     held.distance_bps asc nulls last,
     held.size_usd desc nulls first,
     held.chain_id asc,

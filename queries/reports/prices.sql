@@ -15,7 +15,8 @@ priced              = "The asset; for a token that is not mapped the symbol that
 price_id            = "The price."
 token               = "Token that is priced."
 asset               = "Canonical asset of the token; null for a token that is not mapped."
-source              = "Who names the price; `contract` is what the verdict uses."
+source              = "Who names the price: `contract` (its own rule), `oracle` (the feed on chain), `executed` (a signed price), `fast`, `spot`, `twap` or `user`."
+role                = "What the price is to the protocol: `reference` (an outside observation), `keeper`, `mark` (trading in the market makes it), `twap`, `derived` (made of others) or `user`."
 price_min           = "Lower price, in USD."
 price_max           = "Upper price, in USD."
 spread_bps          = "Upper over lower price, in whole basis points rounded down, at most 1e9."
@@ -38,6 +39,7 @@ select
     price.token,
     price.asset,
     price.source,
+    price.role,
     price.price_min,
     price.price_max,
     case

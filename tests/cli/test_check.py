@@ -40,6 +40,17 @@ def test_nothing_at_or_above_the_severity_exits_0(indexed):
     assert (quiet.code, quiet.out) == (0, "")
 
 
+def test_information_is_listed_and_fails_nothing(indexed):
+    ran = indexed("check", "stale_price")
+    assert {one["severity"] for one in findings(ran)} == {"info"}
+    assert (ran.code, len(findings(ran))) == (0, 10)
+    assert ran.err.splitlines()[-1] == "10 findings: 10 info; 10 new"
+    assert indexed("check", "stale_price", "--fail-on", "info").code == 1
+    assert indexed("-q", "check", "stale_price").err == ""
+    (one, *_) = findings(ran)
+    assert "Stale prices (info):" in indexed("explain", one["id"]).out
+
+
 def test_a_finding_is_new_once_then_ongoing_then_resolved(indexed, tmp_path):
     first, second = indexed("check", "liquidatable"), indexed("check", "liquidatable")
     assert {one["status"] for one in findings(first)} == {"new"}

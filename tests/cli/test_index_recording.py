@@ -7,6 +7,7 @@ import pytest
 from eth_abi import decode, encode
 from eth_utils import keccak
 
+from analyzer.store.schema import RAW_VERSION
 from tests.conftest import GMX_V1_RECORDING
 from tests.databases import contents, counts
 
@@ -115,6 +116,20 @@ def test_a_rebuild_from_raw_equals_what_was_stored(perpscope, tmp_path):
     ran = perpscope("index", "--rebuild", "--db", "t.duckdb")
     assert ran.code == 0, ran.err
     assert contents(tmp_path / "t.duckdb") == before
+
+
+def test_a_rebuild_brings_an_older_database_up_to_date(perpscope, tmp_path):
+    index(perpscope, GMX_V1_RECORDING)
+    before = contents(tmp_path / "t.duckdb")
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as connection:
+        connection.execute("alter table prices drop column role")
+        connection.execute("update meta set schema_version = ?", [RAW_VERSION])
+    ran = perpscope("check", "--db", "t.duckdb")
+    assert (ran.code, "perpscope index --rebuild" in ran.err) == (2, True)
+    ran = perpscope("index", "--rebuild", "--db", "t.duckdb")
+    assert ran.code == 0, ran.err
+    assert contents(tmp_path / "t.duckdb") == before
+    assert perpscope("check", "--db", "t.duckdb").code == 1
 
 
 def test_a_state_read_that_is_gone_rebuilds_as_unknown(perpscope, tmp_path):

@@ -102,7 +102,7 @@ def test_a_market_lives_and_dies_as_indexed(system, tmp_path):
     for name, trader in whom[: len(whom) // 2 + 1]:
         system.try_to("liquidate", system.amms[name].address, trader, sender=system.keeper)
     indexed(system, database)
-    assert {"increase", "decrease", "flip", "close", "margin", "liquidate"} <= values(
+    assert {"increase", "decrease", "flip", "close", "deposit", "liquidate"} <= values(
         database, "select kind from position_events"
     )
     wholly = "select after is null from position_events where kind = 'liquidate'"

@@ -126,4 +126,5 @@ def resolved() -> Finding:
         },
         block_number=7,
         status="resolved",
+        cause="liquidated",
     )

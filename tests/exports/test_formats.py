@@ -19,11 +19,12 @@ from analyzer.exports import FORMATS, format_of, write
 from analyzer.exports.frame import to_frame
 from analyzer.exports.text import neutral
 from analyzer.exports.values import exact
+from analyzer.findings.identity import identify
 from analyzer.findings.model import Column, Result
 from tests.exports.conftest import ADDRESS, CHECKSUMMED, COLUMNS, HOSTILE, make_query
 
 NAMES = [column.name for column in COLUMNS]
-FINDING_NAMES = ["id", "query", "severity", "title", "status"]
+FINDING_NAMES = ["id", "query", "severity", "title", "status", "cause"]
 TEXTS = ("csv", "markdown", "table", "json", "jsonl", "sarif")
 
 
@@ -88,9 +89,9 @@ def test_json_gives_back_every_value(finding_result, report_result, format_name)
     check_objects(objects, finding_result)
     for found, finding in zip(objects, finding_result.findings, strict=True):
         assert [found[name] for name in FINDING_NAMES] == [
-            finding.id, "hostile", "high", "Hostile | values", finding.status,
+            finding.id, "hostile", "high", "Hostile | values", finding.status, None,
         ]  # fmt: skip
-    assert list(objects[0])[:5] == FINDING_NAMES
+    assert list(objects[0])[: len(FINDING_NAMES)] == FINDING_NAMES
     check_objects(read(report_result), report_result)
 
 
@@ -105,6 +106,7 @@ def test_json_has_resolved_findings(finding_result, resolved):
     (found,) = json.loads(text_of([], "json", [resolved]))
     assert found["id"] == "00000000deadbeef"
     assert (found["status"], found["block_number"]) == ("resolved", 7)
+    assert found["cause"] == "liquidated"
     assert (found["account"], found["name"]) == (ADDRESS, HOSTILE[0])
 
 
@@ -114,8 +116,8 @@ def unguarded(text):
 
 def test_csv_gives_back_amounts_exactly_and_text_harmless(finding_result):
     header, *rows = csv.reader(io.StringIO(text_of([finding_result], "csv")))
-    assert header[:5] == FINDING_NAMES
-    assert set(header[5:]) == set(NAMES)
+    assert header[: len(FINDING_NAMES)] == FINDING_NAMES
+    assert set(header[len(FINDING_NAMES) :]) == set(NAMES)
     for found, row in zip(rows, finding_result.rows, strict=True):
         cells = dict(zip(header, found, strict=True))
         for name, value in zip(NAMES, row, strict=True):
@@ -150,7 +152,9 @@ def test_csv_of_several_findings_has_the_union_of_columns(finding_result, resolv
     assert len(set(header)) == len(header)
     assert {*FINDING_NAMES, *NAMES, "problem"} == set(header)
     assert len(rows) == len(finding_result.rows) + 1
-    assert rows[-1][:5] == ["00000000deadbeef", "hostile", "high", "Hostile | values", "resolved"]
+    assert rows[-1][: len(FINDING_NAMES)] == [
+        "00000000deadbeef", "hostile", "high", "Hostile | values", "resolved", "liquidated",
+    ]  # fmt: skip
 
 
 def test_several_reports_name_their_query(report_result):
@@ -237,10 +241,71 @@ def test_sarif_has_what_scanners_ask_for(finding_result, resolved):
         "absent",
         {"findingId/v1": "00000000deadbeef"},
     )
+    assert gone["message"]["text"] == "Hostile | values: resolved (liquidated)"
+    assert gone["properties"]["cause"] == "liquidated"
     assert all(r["ruleId"] == rule["id"] and r["message"]["text"] for r in run["results"])
     check_objects([r["properties"] for r in found], finding_result)
     for location in (place for r in run["results"] for place in r["locations"]):
         assert location["physicalLocation"]["artifactLocation"]["uri"]
+
+
+@pytest.mark.parametrize("status", ["worse", "better", "escalated"])
+def test_sarif_calls_a_changed_finding_updated(finding_result, status):
+    changed = replace(
+        finding_result,
+        findings=tuple(replace(one, status=status) for one in finding_result.findings),
+    )
+    (run,) = json.loads(text_of([changed], "sarif"))["runs"]
+    assert {r["baselineState"] for r in run["results"]} == {"updated"}
+
+
+def of_own_severities():
+    """Two rows of a finding that says of each how serious it is."""
+    columns = (*COLUMNS[:5], Column("severity", "VARCHAR"))
+    query = make_query(
+        columns={column.name: "x." for column in columns},
+        identity=("block_number",),
+        table=("account",),
+    )
+    rows = tuple((1, "p", "d", block, ADDRESS, severity) for block, severity in ROWS)
+    return Result(query, columns, rows, identify(query, rows))
+
+
+ROWS = ((1, "high"), (2, "info"), (3, "info"))
+
+
+def test_every_format_has_the_severity_of_the_row(tmp_path):
+    result = of_own_severities()
+    said = [severity for _, severity in ROWS]
+    objects = json.loads(text_of([result], "json"))
+    assert [one["severity"] for one in objects] == said
+    header, *rows = csv.reader(io.StringIO(text_of([result], "csv")))
+    assert header.count("severity") == 1
+    assert [row[header.index("severity")] for row in rows] == said
+    write([result], "parquet", tmp_path / "x.parquet")
+    assert pq.read_table(tmp_path / "x.parquet").column("severity").to_pylist() == said
+    (run,) = json.loads(text_of([result], "sarif"))["runs"]
+    assert [one["level"] for one in run["results"]] == ["error", "note", "note"]
+    assert text_of([result], "table").startswith("HIGH  Hostile | values: 3 (1 high, 2 info)\n")
+    assert "(1 high, 2 info)" in text_of([result], "markdown")
+
+
+def test_a_section_is_headed_by_the_gravest_of_its_rows():
+    result = of_own_severities()
+    mild = replace(result, rows=result.rows[1:], findings=result.findings[1:])
+    assert text_of([mild], "table").startswith("INFO  Hostile | values: 2\n")
+    assert "(info)" in text_of([mild], "markdown")
+
+
+def test_a_finding_that_stands_as_another_is_not_called_resolved(resolved):
+    escalated = replace(resolved, status="escalated", cause="liquidatable")
+    for format_name in ("table", "markdown"):
+        text = text_of([], format_name, [escalated, resolved])
+        assert text.index("Escalated") < text.index("Resolved")
+    (run,) = json.loads(text_of([], "sarif", [escalated]))["runs"]
+    (only,) = run["results"]
+    assert only["baselineState"] == "updated"
+    assert only["message"]["text"] == "Hostile | values: escalated to liquidatable"
 
 
 def test_sarif_refuses_a_report(report_result):
@@ -273,5 +338,7 @@ def test_markdown_says_what_is_resolved_cut_or_absent(finding_result, resolved):
     text = text_of([cut], "markdown", [resolved])
     assert f"These are {len(finding_result.rows)} of 12,345 rows." in text
     section = text[text.index("## Resolved") :].splitlines()
-    assert cells_of(section[-1]) == ["00000000deadbeef", "hostile", "high", "Hostile | values"]
+    assert cells_of(section[-1]) == [
+        "00000000deadbeef", "hostile", "high", "Hostile | values", "liquidated",
+    ]  # fmt: skip
     assert text_of([Result(finding_result.query, COLUMNS, ())], "markdown") == "No findings.\n"

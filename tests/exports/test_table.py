@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.exports import write
+from analyzer.exports.table import lines
 from analyzer.exports.text import cut, neutral, shortened, width, with_checksums
 from analyzer.exports.values import exact, heading, human, plain
 from analyzer.findings.model import Column, Result
@@ -49,7 +50,7 @@ def test_findings_have_severity_id_status_and_advice(finding_result, resolved):
     for finding in finding_result.findings:
         assert finding.id in text
     assert "ongoing" in text
-    assert "Resolved\n00000000deadbeef  hostile" in text
+    assert "Resolved\n00000000deadbeef  hostile  liquidated  31337 gmx_v1 local" in text
     assert "block 9,007,199,254,740,993" in text
 
 
@@ -79,6 +80,30 @@ def test_long_texts_are_cut_before_numbers(finding_result):
     assert "nnn…" in text
     assert "99,999,999,999,999,999,999.00" in text
     assert max(map(width, text.splitlines())) == 100
+
+
+def test_a_row_takes_as_few_lines_as_hold_it():
+    names = ["a_usd", "b_usd", "c_usd", "d_usd", "e_usd"]
+    columns = (Column("name", "VARCHAR"), *(Column(name, "DECIMAL(38,18)") for name in names))
+    query = make_query(severity=None, table=("name", *names))
+    row = ("n" * 20, *(Decimal(10**15 + n) for n in range(5)))
+    title, *text, _ = table_of([Result(query, columns, (row, row))]).splitlines()
+    assert title == "Hostile | values: 2"
+    amounts = [f"1,000,000,000,000,00{n}.00" for n in range(5)]
+    shown = [["n" * 20, *amounts[:3]], amounts[3:]]
+    assert [line.split() for line in text[2:]] == shown * 2
+    assert text[0].split() == ["name", "a", "USD", "b", "USD", "c", "USD"]
+    assert text[1].split() == ["d", "USD", "e", "USD"]
+    assert [len(line) for line in text] == [98, 54] * 3
+    assert all(line.startswith("    ") for line in text[1::2])
+
+
+def test_a_number_that_fits_no_line_stands_on_one_of_its_own():
+    columns = (Column("name", "VARCHAR"), Column("a_usd", "DECIMAL(38,18)"))
+    query = make_query(severity=None, table=("name", "a_usd"))
+    result = Result(query, columns, (("n", Decimal(10**15)),))
+    text = ["".join(piece for piece, _ in line) for line in lines([result], [], 20)]
+    assert text[1:3] == ["name   n", "a USD  1,000,000,000,000,000.00"]
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({"FORCE_COLOR": "1"}, True), ({}, False)])
@@ -151,6 +176,7 @@ def test_a_cell_for_people_has_separators_and_units(column, value, text):
 def test_headings_carry_the_unit_that_cells_do_not():
     named = ("size_usd", "distance_bps", "funding_bps_per_year", "age_seconds")
     headings = [heading(Column(name, "BIGINT")) for name in named]
+    assert heading(Column("is_used", "BOOLEAN")) == "used"
     assert headings == ["size USD", "distance", "funding per year", "age"]
     assert heading(PRICE) == "entry price USD"
 

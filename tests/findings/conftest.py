@@ -1,15 +1,25 @@
-"""A database in memory, filled with a few rows as a test gives them."""
+"""A database in memory with the rows that a test gives, and one of all the recorded chains."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from analyzer.rows import TABLES, columns
+from analyzer.chain.recording import RecordedChain
+from analyzer.indexer.deployments import deployment_of
+from analyzer.indexer.plan import Plan
+from analyzer.indexer.run import index
+from analyzer.protocols import protocols
+from analyzer.rows import TABLES, columns, words
+from analyzer.store.database import open_for_reading
 from analyzer.store.schema import create
 
+DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
+
 TYPES = {table: columns(row_type) for row_type, table in TABLES.items()}
+WORDS = {table: words(row_type) for row_type, table in TABLES.items()}
 DEFAULTS = {
     "chain_id": 31337,
     "protocol": "gmx_v1",
@@ -27,6 +37,8 @@ def fill(connection: duckdb.DuckDBPyConnection, given: Given) -> None:
         types = TYPES[table]
         for row in rows:
             assert row.keys() <= types.keys(), f"{table} has no {row.keys() - types.keys()}"
+            for name, allowed in WORDS[table].items():
+                assert row.get(name) in (*allowed, None), f"{table}.{name} is never {row[name]}"
             blank = {name: "{}" for name, kind in types.items() if kind == "JSON"}
             usual = {name: value for name, value in DEFAULTS.items() if name in types}
             values = blank | usual | row
@@ -54,3 +66,15 @@ def database() -> Callable[[Given], duckdb.DuckDBPyConnection]:
     yield make
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture(scope="session")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """All protocols' recorded chains in one database."""
+    path = tmp_path_factory.mktemp("recorded") / "all.duckdb"
+    for name in protocols():
+        chain = RecordedChain(DEMO / f"{name}.json.gz")
+        found = [deployment_of(entry, "the recording") for entry in chain.deployments]
+        assert all(outcome.error is None for outcome in index(chain, path, Plan(deployments=found)))
+    with open_for_reading(path) as connection:
+        yield connection

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from analyzer.errors import AnalyzerError
-from analyzer.findings import load, run
+from analyzer.findings import History, load, run
 from analyzer.findings.front_matter import parse
 from analyzer.findings.runner import check_statement
 
@@ -46,6 +46,10 @@ def without(line):
     return "".join(kept for kept in GOOD.splitlines(keepends=True) if not kept.startswith(line))
 
 
+def with_history(lines):
+    return GOOD.replace("[columns]", f"[history]\n{lines}\n\n[columns]")
+
+
 DAMAGED = {
     "no opening": (GOOD.removeprefix("/* ---\n"), "start the file with the front matter"),
     "no closing": (GOOD.replace("--- */", "*/"), "end the front matter"),
@@ -69,6 +73,40 @@ DAMAGED = {
     "no columns": (GOOD[: GOOD.index("[columns]")] + GOOD[GOOD.index("---", 10) :], "[columns]"),
     "no chain": (without("protocol "), "add the column `protocol`"),
     "reserved": (GOOD.replace("[columns]", '[columns]\nid = "x"'), "rename the column `id`"),
+    "reserved cause": (
+        GOOD.replace("[columns]", '[columns]\ncause = "x"'),
+        "rename the column `cause`",
+    ),
+    "severity of a report": (
+        GOOD.replace('severity = "low"\n', "").replace("[columns]", '[columns]\nseverity = "x"'),
+        "rename the column `severity`",
+    ),
+    "history of a report": (
+        with_history("subject = ['position_id']").replace('severity = "low"\n', ""),
+        "write `[history]` as a TOML table, for a finding",
+    ),
+    "history value": (GOOD.replace("grain", "history = 3\ngrain", 1), "write `[history]` as a"),
+    "history key": (with_history('better = "lower"'), "`[history]` has an unknown key `better`"),
+    "measure alone": (with_history('measure = "chain_id"'), "`measure` needs `worse`"),
+    "worse alone": (with_history('worse = "lower"'), "`measure` needs `worse`"),
+    "worse": (
+        with_history('measure = "chain_id"\nworse = "down"'),
+        "`worse`, which is one of lower, higher",
+    ),
+    "strange measure": (
+        with_history('measure = "size"\nworse = "lower"'),
+        "`measure` names `size`, which is not in `[columns]`",
+    ),
+    "strange subject": (with_history('subject = ["size"]'), "`subject` names `size`"),
+    "empty subject": (with_history("subject = []"), "give `subject` as a list"),
+    "escalates without subject": (
+        with_history('escalates_to = ["liquidatable"]'),
+        "`escalates_to` needs `subject`",
+    ),
+    "escalates to text": (
+        with_history('subject = ["position_id"]\nescalates_to = "liquidatable"'),
+        "give `escalates_to` as a list",
+    ),
     "bad column": (GOOD.replace("[columns]", '[columns]\n"a b" = "x"'), "write the name 'a b'"),
     "column text": (GOOD.replace('"Chain."', "1"), "give `chain_id` as one line"),
     "params": (GOOD.replace("[params]", "params = 3\n[other]"), "unknown key `other`"),
@@ -97,6 +135,20 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_clause(text, said):
     assert message.startswith("folder/big.sql: ")
     assert said in message
     assert "\n" not in message.removesuffix("\n")
+
+
+def test_a_file_declares_how_its_findings_compare():
+    assert parse("big", "big.sql", GOOD).history == History()
+    declared = with_history(
+        'subject = ["position_id"]\nmeasure = "block_number"\nworse = "higher"\n'
+        'escalates_to = ["liquidatable"]'
+    )
+    assert parse("big", "big.sql", declared).history == History(
+        subject=("position_id",),
+        measure="block_number",
+        worse="higher",
+        escalates_to=("liquidatable",),
+    )
 
 
 def test_a_file_name_is_the_name_of_a_command():
@@ -144,6 +196,10 @@ def test_a_users_folder_adds_queries(own):
     assert added == {"big", "all_big", "more"}
 
 
+def escalating(name):
+    return with_history(f'subject = ["position_id"]\nescalates_to = ["{name}"]')
+
+
 REFUSED = {
     "taken": ({"positions.sql": GOOD}, "the name `positions` is taken by queries/reports/"),
     "twice": ({"big.sql": GOOD, "findings/big.sql": GOOD}, "the name `big` is taken"),
@@ -154,6 +210,22 @@ REFUSED = {
     "report": ({"reports/x.sql": GOOD}, "remove the `severity`"),
     "binary": ({"x.sql": b"/* ---\n\xff"}, "save the file as UTF-8"),
     "empty": ({"x.txt": "hello"}, "holds no query file"),
+    "escalates to nothing": (
+        {"x.sql": escalating("liquidatible")},
+        "`escalates_to` names `liquidatible`, which is no graver finding",
+    ),
+    "escalates to a report": (
+        {"x.sql": escalating("positions")},
+        "`escalates_to` names `positions`, which is no graver finding",
+    ),
+    "escalates to as grave a one": (
+        {"x.sql": escalating("y"), "y.sql": with_history('subject = ["position_id"]')},
+        "`escalates_to` names `y`, which is no graver finding",
+    ),
+    "escalates to another thing": (
+        {"x.sql": escalating("liquidatable")},
+        "`subject` shares no column with that of queries/findings/liquidatable.sql",
+    ),
 }
 
 

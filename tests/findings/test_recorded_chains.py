@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,10 @@ import duckdb
 import pytest
 
 from analyzer.abi import load_abi
-from analyzer.chain.recording import RecordedChain
 from analyzer.exports.table import lines
 from analyzer.findings import load, run
-from analyzer.indexer.deployments import deployment_of
-from analyzer.indexer.plan import Plan
-from analyzer.indexer.run import index
 from analyzer.protocols import protocols
-from analyzer.store.database import open_for_reading
+from tests.conftest import NOW
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 WAD = 10**18
@@ -30,24 +26,12 @@ def read(path: str) -> dict[str, Any]:
         return json.load(file)
 
 
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """All protocols' recorded chains in one database."""
-    path = tmp_path_factory.mktemp("recorded") / "all.duckdb"
-    for name in protocols():
-        chain = RecordedChain(FIXTURES / "demo" / f"{name}.json.gz")
-        found = [deployment_of(entry, "the recording") for entry in chain.deployments]
-        assert all(outcome.error is None for outcome in index(chain, path, Plan(deployments=found)))
-    with open_for_reading(path) as connection:
-        yield connection
-
-
 @pytest.fixture
 def ask(connection: duckdb.DuckDBPyConnection) -> Ask:
     """Rows of a query, of one protocol."""
 
     def rows(query: str, protocol: str | None = None) -> list[dict[str, Any]]:
-        result = run(connection, load()[query])
+        result = run(connection, load()[query], now=NOW)
         names = [column.name for column in result.columns]
         found = [dict(zip(names, row, strict=True)) for row in result.rows]
         return [row for row in found if protocol in (None, row.get("protocol"))]
@@ -143,8 +127,44 @@ def test_the_planted_oracle_faults_are_found_and_nothing_else(ask: Ask) -> None:
     (deviating,) = ask("oracle_deviation", "gmx_v2")
     assert (deviating["priced"], deviating["source"]) == ("WNT", "executed")
     assert 299 <= deviating["deviation_bps"] <= 300
-    (stale,) = ask("stale_price", "gmx_v2")
-    assert (stale["priced"], stale["source"], stale["max_age"]) == ("WBTC", "chainlink", 3600)
+    assert (deviating["severity"], deviating["is_used"]) == ("info", False)
+    assert (deviating["reference"], deviating["positions_usd"]) == ("oracle", 0)
+    assert deviating["reference_min"] > deviating["price_max"]
+    assert deviating["age_seconds"] > 15 * deviating["reference_age"] > 0
+    stale = [row for row in ask("stale_price", "gmx_v2") if row["source"] != "executed"]
+    assert [(row["priced"], row["source"], row["max_age"]) for row in stale] == [
+        ("WBTC", "oracle", 3600)
+    ]
+    executed = [row for row in ask("stale_price", "gmx_v2") if row["source"] == "executed"]
+    assert {row["max_age"] for row in executed} == {300}
+    assert [row["priced"] for row in executed if row["is_used"]] == ["WBTC"]
+
+
+def test_verdicts_depend_on_a_price_where_the_feed_is_apart(ask: Ask) -> None:
+    found = ask("price_dependent")
+    assert {row["protocol"] for row in found} == {"gmx_v2"}
+    assert [(row["priced"], row["why"]) for row in found] == [
+        ("WBTC", "width"),
+        *[("WNT", "other past limit")] * 13,
+    ]
+    assert {row["priced"] for row in found if row["tokens"] > 1} == {"WNT"}
+
+
+def test_a_source_that_no_verdict_rests_on_is_no_alarm(ask: Ask) -> None:
+    """GMX v1's fast prices are old on the recorded chain, and its contract leaves them aside."""
+    stale = ask("stale_price", "gmx_v1")
+    assert len(stale) == 10
+    assert {(row["source"], row["is_used"], row["severity"]) for row in stale} == {
+        ("fast", False, "info")
+    }
+    assert {(row["positions"], row["positions_usd"]) for row in stale} == {(0, 0)}
+    deviating = ask("oracle_deviation", "gmx_v1")
+    assert len(deviating) == 10
+    for row in deviating:
+        assert row["severity"] == ("medium" if row["is_used"] else "info")
+        assert (row["positions_usd"] > 0) == row["is_used"]
+    used = {(row["priced"], row["source"], row["kind"]) for row in deviating if row["is_used"]}
+    assert used == {("XTK", "contract", "spread")}
 
 
 @pytest.mark.parametrize("protocol", ["perp_v1", "perp_v2"])
@@ -187,6 +207,6 @@ def test_an_account_that_no_single_price_liquidates_keeps_its_rank(ask: Ask) -> 
 def test_a_table_is_no_wider_than_a_terminal(
     connection: duckdb.DuckDBPyConnection, name: str
 ) -> None:
-    result = run(connection, load()[name])
+    result = run(connection, load()[name], now=NOW)
     for line in lines([result], [], 100):
         assert len("".join(piece for piece, _ in line)) <= 100

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from analyzer.errors import AnalyzerError
-from analyzer.findings import Filters, load, run
+from analyzer.findings import Filters, gravest_first, load, run
 from analyzer.findings.front_matter import parse
 from analyzer.findings.runner import resolve
 
@@ -201,3 +201,59 @@ def test_loading_queries_imports_nothing_slow():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+GRADED = """/* ---
+title    = "Graded"
+severity = "medium"
+summary  = "Graded rows."
+advice   = "None."
+grain    = "one row per block"
+identity = ["block_number"]
+
+[history]
+measure = "{measure}"
+worse   = "higher"
+
+[columns]
+chain_id = "x"
+protocol = "x"
+deployment = "x"
+block_number = "x"
+severity = "x"
+--- */
+select 1 as chain_id, 'p' as protocol, 'd' as deployment, block_number, severity
+from (values {rows}) as t (block_number, severity)
+order by block_number
+"""
+
+
+def graded(*severities, measure="block_number"):
+    rows = ", ".join(f"({block}, {severity})" for block, severity in enumerate(severities, 1))
+    return parse("graded", "graded.sql", GRADED.format(rows=rows, measure=measure))
+
+
+def test_a_row_says_how_serious_it_is(database):
+    result = run(database({}), graded("'low'", "'medium'", "'info'"))
+    assert [finding.severity for finding in result.findings] == ["low", "medium", "info"]
+    assert result.severity == "medium"
+    assert [finding.measure for finding in result.findings] == [
+        {"block_number": "1"}, {"block_number": "2"}, {"block_number": "3"},
+    ]  # fmt: skip
+    mild = run(database({}), graded("'info'", "'low'"))
+    grave = run(database({}), graded("'medium'"))
+    nothing = run(database({}), graded("'low'"), limit=0)
+    assert (mild.severity, nothing.severity) == ("low", "medium")
+    assert gravest_first([mild, grave, nothing]) == [grave, nothing, mild]
+
+
+@pytest.mark.parametrize("severity", ["'high'", "'urgent'", "null::varchar", "3"])
+def test_a_row_says_no_more_than_the_file_declares(database, severity):
+    with pytest.raises(AnalyzerError) as caught:
+        run(database({}), graded(severity))
+    assert "graded.sql: the severity of a row is one of info, low, medium, not" in str(caught.value)
+
+
+def test_a_measure_is_a_number(database):
+    with pytest.raises(AnalyzerError, match=r"graded.sql: the measure `severity` has the type"):
+        run(database({}), graded("'low'", measure="severity"))

@@ -15,6 +15,7 @@ from analyzer.indexer.ingest import complete
 from analyzer.indexer.replaying import carry
 from analyzer.protocol import (
     Deployment,
+    PriceBasis,
     Probe,
     Snapshot,
     SnapshotRequest,
@@ -93,11 +94,19 @@ class Run:
         return drive(PROTOCOL.probe(self.deployment), self.answer)
 
     def snapshot(
-        self, source="logs", *, state="history", accounts=(), prices=None, probe=None
+        self,
+        source="logs",
+        *,
+        state="history",
+        accounts=(),
+        prices=None,
+        probe=None,
+        basis: PriceBasis = "executed",
     ) -> Snapshot:
+        """A snapshot; the answer keys are at executed prices, as old as they are."""
         if state == "history":
             state = self.state()
-        request = SnapshotRequest(self.block, source, state, tuple(accounts), prices or {})
+        request = SnapshotRequest(self.block, source, state, tuple(accounts), prices or {}, basis)
         found = probe or self.probe()
         return drive(PROTOCOL.snapshot(self.deployment, found, request), self.answer)
 

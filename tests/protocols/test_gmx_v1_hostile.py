@@ -192,7 +192,7 @@ def test_a_fast_price_that_explains_the_price_is_searched_through(run):
     run.change(feed.read("isSecondaryPriceEnabled"), Answer(bytes(31) + b"\x01"))
     (primary,) = [
         p for p in of_type(run.snapshot().rows, Prices)
-        if (p.token, p.source) == (market, "primary")
+        if (p.token, p.source) == (market, "oracle")
     ]  # fmt: skip
     reference = primary.inputs["price_min"]
     for maximise, sign in ((False, -1), (True, 1)):

@@ -242,7 +242,7 @@ def test_every_liquidation_price_is_where_the_position_stands(name):
         )
         assert native["kind"] == flip["kind"] == position.liquidation_kind == "flip"
         assert beyond == (states[position.margin_id] == "liquidatable")
-        assert (position.distance_bps <= 0) or not beyond
+        assert (position.distance_bps < 0) == beyond
 
 
 @both_deployments
@@ -274,7 +274,7 @@ def test_tokens_prices_and_funding_cover_the_whitelist(name, gmx_v1_recording):
     volatile = {address for address, token in listed.items() if not token["stable"]}
     prices = of_type(rows, Prices)
     assert {p.token for p in prices if p.source == "contract"} == listed.keys()
-    assert {p.token for p in prices if p.source == "primary"} == listed.keys()
+    assert {p.token for p in prices if p.source == "oracle"} == listed.keys()
     fast = [p for p in prices if p.source == "fast"]
     assert {p.token for p in fast} == volatile
     assert {(p.max_age, p.deviation_limit_bps, p.is_used) for p in fast} == {(300, 250, False)}
@@ -335,8 +335,8 @@ def _disagrees(position) -> bool:
 
 def test_a_users_age_limit_stands_beside_primary_prices():
     run = run_of(LOCAL_A, variant="A", primary_max_age=86_400)
-    primary = [p for p in of_type(run.snapshot().rows, Prices) if p.source == "primary"]
-    assert {(p.max_age, p.max_age_source) for p in primary} == {
+    oracle = [p for p in of_type(run.snapshot().rows, Prices) if p.source == "oracle"]
+    assert {(p.max_age, p.max_age_source) for p in oracle} == {
         (86_400, "option primary_max_age"),
     }
-    assert {p.observed_at for p in primary} == {None}
+    assert {p.observed_at for p in oracle} == {None}

@@ -167,7 +167,7 @@ def test_a_struct_without_an_operation_belongs_to_the_position_that_is_known():
     state = left_by(replay([increase(), update()]))
     changed = (6 * USD, *STRUCT[1:])
     (row,) = replay([update(7, struct=changed, block=5, time=5_000)], state)
-    assert (row.kind, row.after["size"]) == ("update", 6 * USD)
+    assert (row.kind, row.after["size"]) == ("adjust", 6 * USD)
     assert row.after["lastIncreasedTime"] == 1_000
     complaint, unreadable = replay([update(7)])
     assert unreadable.kind == "unreadable"

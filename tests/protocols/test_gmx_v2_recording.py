@@ -256,14 +256,15 @@ def test_accounts_narrow_the_positions():
 @both_recordings
 def test_prices_are_the_newest_executed_and_say_so(name):
     snapshot = run_of(name).snapshot()
-    assert snapshot.price_basis == "newest executed OraclePriceUpdate"
+    assert snapshot.price_basis.startswith("executed: newest executed OraclePriceUpdate (6,0")
     used = {row.token: row for row in of_type(snapshot.rows, PriceRow) if row.is_used}
     theirs = document(f"{name}.expected")["last_oracle_prices"]
     assert {token: (row.inputs["min"], row.inputs["max"]) for token, row in used.items()} == {
         token.lower(): (int(price["min"]), int(price["max"])) for token, price in theirs.items()
     }
     for row in of_type(snapshot.rows, Positions):
-        assert set(row.inputs["price_basis"].values()) == {"executed"}
+        for facts in row.inputs["price_basis"].values():
+            assert (facts["basis"], facts["source"]) == ("executed", "executed")
 
 
 @both_recordings
@@ -296,7 +297,7 @@ def test_a_users_price_goes_before_all_others():
 @both_recordings
 def test_feeds_state_their_heartbeat_and_the_deviation_that_the_oracle_accepts(name):
     feeds = document(f"{name}.expected")["feeds"]
-    rows = [r for r in of_type(run_of(name).snapshot().rows, PriceRow) if r.source == "chainlink"]
+    rows = [r for r in of_type(run_of(name).snapshot().rows, PriceRow) if r.source == "oracle"]
     assert {row.token for row in rows} == {token.lower() for token in feeds}
     for token, feed in feeds.items():
         (row,) = (row for row in rows if row.token == token.lower())

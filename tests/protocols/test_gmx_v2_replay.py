@@ -158,5 +158,5 @@ def test_executed_prices_can_be_asked_for_alone():
     logs = [log for log in run.logs() if log.topics[1] in prices.topics[1]]
     state = state_after(run.replay(logs))
     snapshot = run.snapshot("state", state=state)
-    assert snapshot.price_basis == "newest executed OraclePriceUpdate"
+    assert snapshot.price_basis.startswith("executed: newest executed OraclePriceUpdate (")
     assert len(of_type(snapshot.rows, Positions)) == 70

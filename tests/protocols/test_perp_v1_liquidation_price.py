@@ -13,12 +13,9 @@ from analyzer.protocols.perp_v1.clearing_house import (
     get_margin_ratio,
     judge,
 )
-from analyzer.protocols.perp_v1.liquidation import (
-    distance_bps,
-    held,
-    liquidation_price,
-)
+from analyzer.protocols.perp_v1.liquidation import held, liquidation_price
 from analyzer.protocols.perp_v1.vectors import _read, _subject
+from analyzer.ratios import distance_bps
 from tests.protocols.perp_v1_chain import vectors
 
 ONE = 10**18
@@ -147,14 +144,17 @@ def test_an_oracle_that_reverts_leaves_the_edge_unknown_with_its_reason():
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_the_distance_is_the_adverse_move_and_zero_once_the_edge_is_past(side):
+def test_a_mark_past_the_edge_is_a_negative_distance_while_the_twap_still_protects(side):
+    """The distance is the mark's alone: a lagging TWAP or an oracle keeps the verdict safe."""
     position = leveraged(side, 10)
-    found = liquidation_price(POOL, position, CONFIG)
+    edge = liquidation_price(POOL, position, CONFIG).edge
+    bounds = (edge.price, None) if side > 0 else (None, edge.price)
     mark = get_spot_price(POOL)
-    expected = abs(mark - found.edge.price) * 10_000 // mark
-    assert distance_bps(POOL, position, found) == expected
-    past = move_reserves(POOL, found.edge.liquidatable_reserve - side * 10**20)
-    assert distance_bps(past, position, liquidation_price(past, position, CONFIG)) == 0
+    assert distance_bps(mark, *bounds) == abs(mark - edge.price) * 10_000 // mark
+    past = move_reserves(POOL, edge.liquidatable_reserve - side * 10**20)
+    assert distance_bps(get_spot_price(past), *bounds) < 0
+    assert not judge(past, position, CONFIG).is_liquidatable
+    assert judge(held(past, past.quote_asset_reserve), position, CONFIG).is_liquidatable
 
 
 def test_recorded_flips_of_the_reserves_lie_in_the_band():

@@ -4,11 +4,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from eth_abi import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.abi import load_abi
 from analyzer.evm import Log
 from analyzer.indexer.replaying import carry
+from analyzer.protocols.evidence import unreadable_logs
 from analyzer.protocols.perp_v1 import PROTOCOL
 from analyzer.protocols.perp_v1.holdings import FIELDS
 from analyzer.rows import DataQuality, Funding, PositionEvents
@@ -124,6 +127,15 @@ def test_a_missing_log_is_noticed_and_its_open_notional_left_open():
     assert changed.after["margin"] == state_at(580)[key]["margin"]
 
 
+@pytest.mark.parametrize(("sign", "kind"), [(1, "deposit"), (-1, "withdraw")])
+def test_margin_that_is_added_or_removed_is_told_apart(sign, kind):
+    topic = load_abi("perp_v1", "ClearingHouse").events["MarginChanged"].topic
+    log = next(log for log in logs() if log.topics[0] == topic)
+    amount = sign * int.from_bytes(log.data[:32])
+    (row,) = replayed([replace(log, data=encode(["int256"], [amount]) + log.data[32:])])
+    assert (row.kind, row.collateral_delta, row.size_delta_usd) == (kind, amount, None)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -135,8 +147,29 @@ def test_a_missing_log_is_noticed_and_its_open_notional_left_open():
 def test_a_log_that_does_not_decode_is_quarantined(damage):
     broken = [replace(log, **damage) for log in logs() if log.address == HOUSE][:3]
     rows = replayed(broken)
-    assert all(isinstance(row, DataQuality) and row.kind == "malformed_log" for row in rows)
-    assert len(rows) == (0 if damage == {"topics": ()} else 3)
+    expected = [] if damage == {"topics": ()} else ["malformed_log", "unreadable"] * 3
+    assert [row.kind for row in rows] == expected
+    left = list(unreadable_logs(carry({}, rows)))
+    assert [log.words for log in left] == [
+        tuple(topic[2:] for topic in log.topics[1:]) for log in broken if log.topics
+    ]
+
+
+def test_a_payment_that_cannot_be_read_leaves_the_premium_open():
+    last = [log for log in logs() if log.address == ETH and len(log.data) == 64][-1]
+    state = carry({}, replayed([replace(one, data=b"") if one == last else one for one in logs()]))
+    assert state_at(580)[ETH]["cumulativePremiumFraction"] is not None
+    assert state[ETH]["cumulativePremiumFraction"] is None
+
+
+def test_what_was_settled_keeps_the_size_that_it_had():
+    amm = "0x70e0ba845a1a0f2da3359c97e0285013525ffc49"
+    settled = {key: held for key, held in state_at(580).items() if "settledSize" in held}
+    assert len(settled) == 2
+    for key, held in settled.items():
+        assert held["amm"] == amm
+        assert held["settledSize"] == state_at(569)[key]["size"] != 0
+        assert held["size"] == held["margin"] == held["openNotional"] == 0
 
 
 @settings(deadline=None)

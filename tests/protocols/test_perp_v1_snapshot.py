@@ -98,17 +98,19 @@ def test_indexing_asks_for_no_verdict_and_no_account_value():
     assert taken.snapshot.rows == indexed(580).snapshot.rows
 
 
-def test_a_snapshot_from_logs_takes_three_rounds_and_reads_no_position():
+def test_a_snapshot_takes_three_rounds_and_reads_each_position_once():
     rounds, asked = [], []
 
     def counting(requests):
         rounds.append(len(requests))
-        asked.extend(request.data[:4] for request in requests)
+        asked.extend(request.data for request in requests)
         return answers(580)(requests)
 
     taken = take(580, state=state_at(580), answer=counting)
     assert len(rounds) == 1 + 3  # the probe, then the snapshot
-    assert not selectors("getPosition") & set(asked)
+    positions = [data for data in asked if data[:4] in selectors("getPosition")]
+    known = [key for key, held in state_at(580).items() if "openNotional" in held]
+    assert len(positions) == len(set(positions)) == len(known) == 142
     assert taken.snapshot.rows == indexed(580).snapshot.rows
 
 
@@ -139,7 +141,7 @@ def test_markets_tokens_prices_and_funding_have_their_rows():
     }  # fmt: skip
     assert [(row.symbol, row.decimals) for row in taken.of(Tokens)] == [("USDC", 6)]
     prices = {(row.token, row.source): row for row in taken.of(Prices)}
-    assert prices[ETH, "contract"].price_min == 1373825701641294334254
+    assert prices[ETH, "spot"].price_min == 1373825701641294334254
     assert prices[ETH, "oracle"].deviation_limit_bps == 1000
     assert prices[ETH, "oracle"].observed_at == 1700040940
     assert len(taken.of(Funding)) == 8
@@ -236,8 +238,8 @@ def test_a_fund_without_amms_is_refused_at_first_contact():
         drive(PROTOCOL.probe(deployment()), without(580, "getAllAmms", answer=nothing))
 
 
-def test_what_the_logs_leave_open_is_read_from_the_chain():
-    """With a wrong funding period the premiums do not sum up: positions are read instead."""
+def test_funding_that_the_logs_do_not_explain_is_a_note_and_changes_no_position():
+    """With a wrong funding period the premiums do not sum up."""
     wrong = deployment(funding_period=1800)
     past = {**state_at(580)}
     past |= {
@@ -251,11 +253,12 @@ def test_what_the_logs_leave_open_is_read_from_the_chain():
     assert taken.of(Positions) == indexed(580).of(Positions)
 
 
-def test_a_difference_between_logs_and_state_is_reported():
+@pytest.mark.parametrize("source", ["logs", "both"])
+def test_a_difference_between_logs_and_state_is_reported(source):
     past = {**state_at(580)}
     key = next(key for key, held in past.items() if held.get("size"))
     past[key] = {**past[key], "margin": past[key]["margin"] + 1}
-    taken = take(580, "both", state=past)
+    taken = take(580, source, state=past)
     found = [row for row in taken.of(DataQuality) if row.kind == "position_difference"]
     assert [row.subject for row in found] == [key]
     assert "margin" in found[0].detail

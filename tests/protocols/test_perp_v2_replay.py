@@ -25,6 +25,7 @@ from analyzer.rows import DataQuality, PositionEvents, Row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "perp_v2"
 TRADER, BASE, TOKEN = "0x" + "11" * 20, "0x" + "22" * 20, "0x" + "33" * 20
+LIQUIDATOR = "0x" + "44" * 20
 
 
 @cache
@@ -189,6 +190,58 @@ def test_an_order_cancelled_by_another_ends_with_its_position_event() -> None:
     ) == {BASE: (23, -23, {})}
 
 
+def liquidation_log(index: int) -> Log:
+    return log_of(
+        "ClearingHouse", "PositionLiquidated", 1, index, trader=TRADER, baseToken=BASE,
+        positionNotional=60, positionSize=60, liquidationFee=2, liquidator=LIQUIDATOR,
+    )  # fmt: skip
+
+
+def told_kinds(*logs: Log) -> list[tuple[Any, ...]]:
+    deployment, _ = recorded()
+    rows = replay(deployment, logs, {})
+    return [(row.kind, row.account, row.size_delta_usd, row.fee_usd) for row in rows]
+
+
+def test_a_liquidation_is_the_positions_row_and_the_liquidator_has_one_of_another_name() -> None:
+    assert told_kinds(
+        taker_log(0, size=100, notional=-100, after=-100),
+        taker_log(1, size=-60, notional=60, after=-40),
+        liquidation_log(2),
+    ) == [
+        ("increase", TRADER, 100, 0),
+        ("liquidate", TRADER, -60, 2),
+        ("liquidator", LIQUIDATOR, None, None),
+    ]
+
+
+def test_a_liquidation_whose_trade_is_not_in_its_transaction_is_a_row_all_the_same() -> None:
+    opened = replace(taker_log(0, size=100, notional=-100, after=-100), tx_hash="0x" + "77" * 32)
+    assert told_kinds(opened, liquidation_log(2)) == [
+        ("increase", TRADER, 100, 0),
+        ("liquidate", TRADER, -60, 2),
+        ("liquidator", LIQUIDATOR, None, None),
+    ]
+    assert positions_after(opened, liquidation_log(2)) == {BASE: (100, -100, {})}
+
+
+def test_trades_of_a_taker_go_by_the_words_of_the_other_protocols() -> None:
+    assert [kind for kind, *_ in told_kinds(
+        taker_log(0, size=100, notional=-100, after=-100),
+        taker_log(1, size=-30, notional=30, after=-70),
+        taker_log(2, size=-170, notional=170, after=100),
+        taker_log(3, size=100, notional=-100, after=0),
+    )] == ["increase", "decrease", "flip", "close"]  # fmt: skip
+
+
+def test_a_maker_whose_taker_side_is_gone_has_closed_nothing() -> None:
+    assert [kind for kind, *_ in told_kinds(
+        taker_log(0, size=100, notional=-100, after=-100),
+        order_log(1, base=100, quote=100, liquidity=7),
+        taker_log(2, size=-100, notional=100, after=0),
+    )] == ["increase", "add_liquidity", "decrease"]  # fmt: skip
+
+
 def test_debts_shrink_in_proportion_rounded_down() -> None:
     assert positions_after(
         order_log(0, base=100, quote=101, liquidity=7),
@@ -213,10 +266,12 @@ def test_a_settlement_withdrawal_settles_what_was_owed(owed: int, balance: int) 
 def test_a_log_that_is_not_of_its_types_is_quarantined() -> None:
     deployment, _ = recorded()
     good = order_log(0, base=100, quote=100, liquidity=7)
-    (row,) = replay(deployment, [replace(good, data=good.data[:40])], {})
+    row, kept = replay(deployment, [replace(good, data=good.data[:40])], {})
     assert isinstance(row, DataQuality)
-    assert row.kind == "malformed log"
-    (row,) = replay(deployment, [order_log(0, base=-1, quote=-1, liquidity=-7)], {})
+    assert (row.kind, row.subject) == ("malformed_log", f"{good.address}:LiquidityChanged")
+    assert isinstance(kept, PositionEvents)
+    assert kept.kind == "unreadable"
+    row, _ = replay(deployment, [order_log(0, base=-1, quote=-1, liquidity=-7)], {})
     assert isinstance(row, DataQuality)
     assert "removes 7 of 0" in row.detail
 

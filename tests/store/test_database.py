@@ -17,7 +17,7 @@ from analyzer.store.database import (
     open_for_writing,
     transaction,
 )
-from analyzer.store.schema import SCHEMA_VERSION
+from analyzer.store.schema import RAW_VERSION, SCHEMA_VERSION
 from analyzer.store.writing import write
 
 AT = At(1, "toy", "one", 5)
@@ -113,6 +113,19 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
     before = path.read_bytes()
     for opener in (open_for_reading, open_for_writing):
         with pytest.raises(AnalyzerError, match="newer schema"), opener(path):
+            pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("version", "cure"), [(SCHEMA_VERSION - 1, "index --rebuild"), (RAW_VERSION - 1, "--db")]
+)
+def test_an_older_schema_names_its_cure_and_is_left_alone(path, version, cure):
+    with open_for_writing(path) as connection:
+        connection.execute("update meta set schema_version = ?", [version])
+    before = path.read_bytes()
+    for opener in (open_for_reading, open_for_writing):
+        with pytest.raises(AnalyzerError, match=f"earlier perpscope.*{cure}"), opener(path):
             pass
     assert path.read_bytes() == before
 

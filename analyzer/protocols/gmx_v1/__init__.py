@@ -23,6 +23,7 @@ PROTOCOL = Protocol(
     optional_contracts=(FAST_PRICE_EVENTS,),
     options=OPTIONS,
     needs_logs=True,
+    tells_liquidations=False,
     probe=probe,
     log_filters=log_filters,
     events=events,

@@ -5,7 +5,7 @@ inequalities for the largest move that is still safe, rounding as its divisions 
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from analyzer.errors import Revert
 from analyzer.protocols.gmx_v1.risk import (
@@ -16,16 +16,15 @@ from analyzer.protocols.gmx_v1.risk import (
     min_profit_in_force,
     validate_liquidation,
 )
+from analyzer.rows import LiquidationKind
 from analyzer.units import BASIS_POINTS, ceil_div
-
-Kind = Literal["flip", "never", "always", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Flip:
     """Two neighbouring prices: the last that liquidates, the first that does not."""
 
-    kind: Kind
+    kind: LiquidationKind
     last_liquidatable: int | None = None
     first_safe: int | None = None
 

@@ -8,12 +8,12 @@ from analyzer.assets import asset_of
 from analyzer.errors import AnalyzerError
 from analyzer.evm import Log
 from analyzer.protocols.gmx_v1.contracts import Identity
-from analyzer.rows import At, Funding, Prices, price_id
+from analyzer.rows import At, EventKind, Funding, Prices, price_id
 from analyzer.units import to_e18
 
 INCREASE: Final = "increase"
 DECREASE: Final = "decrease"
-UPDATE: Final = "update"
+ADJUST: Final = "adjust"
 CLOSE: Final = "close"
 LIQUIDATE: Final = "liquidate"
 USD_DECIMALS: Final = 30
@@ -24,7 +24,7 @@ class Operation:
     """What was done to a position; amounts and price in 1e30 USD, as far as they are named."""
 
     log: Log
-    kind: str
+    kind: EventKind
     key: str
     identity: Identity
     size_delta: int | None = None
@@ -80,6 +80,7 @@ def fast_price_row(at: At, log: Log, values: Mapping[str, Any]) -> Prices:
         token=token,
         asset=asset_of(at.chain_id, token),
         source="fast",
+        role="keeper",
         price_min=price,
         price_max=price,
         observed_at=block_time(log),

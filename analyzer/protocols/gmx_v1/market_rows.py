@@ -12,7 +12,7 @@ from analyzer.protocols.gmx_v1.pipeline import uses_fast_price
 from analyzer.protocols.gmx_v1.reading import FAST, FEED_TOKEN, VAULT_TOKEN, Readings
 from analyzer.protocols.gmx_v1.risk import FUNDING_RATE_PRECISION, power_of_ten
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Prices, Row, Tokens
+from analyzer.rows import At, Funding, Markets, Prices, RateSide, Row, Tokens
 from analyzer.units import to_e18
 
 HOUR: Final = 3600
@@ -44,7 +44,7 @@ def market_row(at: At, got: Readings, token: str, long_sizes: dict[str, int] | N
         market=token,
         asset=asset,
         name=f"{asset or printable(symbol or token)}/USD",
-        status="open" if listed else "delisted",
+        status="unknown" if listed is None else "open" if listed else "delisted",
         open_interest_long_usd=None if long_sizes is None else _usd(long_sizes.get(token, 0)),
         open_interest_short_usd=_usd(got.get("Vault", "globalShortSizes", token)),
         pool_usd=_pool_usd(got, token),
@@ -80,7 +80,7 @@ def _contract_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
     return _price(
         at,
         token,
-        Source(name="contract", observed_at=got.block.time, is_used=used),
+        Source(name="contract", role="derived", observed_at=got.block.time, is_used=used),
         low,
         high,
         {
@@ -95,7 +95,8 @@ def _primary_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
     newest = got.get("PriceFeed", "getRoundData", token, 0)
     max_age = got.deployment.options.get("primary_max_age")
     source = Source(
-        name="primary",
+        name="oracle",
+        role="reference",
         observed_at=newest[3] or None if newest else None,
         is_used=used,
         max_age=None if max_age is None else int(max_age),
@@ -126,6 +127,7 @@ def _fast_price(at: At, got: Readings, token: str, *, used: bool) -> Prices:
         consulted = False
     source = Source(
         name="fast",
+        role="keeper",
         observed_at=got.get("FastPriceFeed", "lastUpdatedAt") or None,
         is_used=used and consulted and price != 0,
         max_age=duration,
@@ -167,7 +169,7 @@ def funding_rows(at: At, got: Readings, markets: Iterable[str]) -> list[Row]:
     return rows
 
 
-def _funding(at: At, got: Readings, market: str, side: str, token: str) -> Funding:
+def _funding(at: At, got: Readings, market: str, side: RateSide, token: str) -> Funding:
     words = {name: got.get("Vault", name, token) for name in FUNDING_WORDS}
     factor_name = (
         "stableFundingRateFactor"

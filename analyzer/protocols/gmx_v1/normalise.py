@@ -20,10 +20,10 @@ from analyzer.protocols.gmx_v1.contracts import Identity, fields_of, identity_of
 from analyzer.protocols.gmx_v1.deployments import FAST_PRICE_EVENTS, NAME, VAULT
 from analyzer.protocols.gmx_v1.held import STRUCT, struct_fields
 from analyzer.protocols.gmx_v1.log_rows import (
+    ADJUST,
     DECREASE,
     INCREASE,
     LIQUIDATE,
-    UPDATE,
     Operation,
     block_time,
     event_columns,
@@ -31,7 +31,7 @@ from analyzer.protocols.gmx_v1.log_rows import (
     funding_row,
 )
 from analyzer.reads import MalformedError
-from analyzer.rows import Row
+from analyzer.rows import EventKind, Row
 
 
 def log_filters(deployment: Deployment) -> Sequence[LogFilter]:
@@ -82,7 +82,7 @@ class _Transaction:
         for operation in list(self.opened.values()):
             self.lose(operation, "is not followed by the position that it leaves behind")
 
-    def open(self, log: Log, kind: str, sign: int, values: Mapping[str, Any]) -> None:
+    def open(self, log: Log, kind: EventKind, sign: int, values: Mapping[str, Any]) -> None:
         identity, key = _identity(values)
         if key in self.opened:
             self.lose(self.opened[key], "is followed by another one")
@@ -188,7 +188,7 @@ def _operation(run: _Transaction, log: Log, values: Mapping[str, Any]) -> Operat
     if key in run.opened:
         return run.opened.pop(key)
     if key in run.book.state:
-        return Operation(log, UPDATE, key, identity_of(run.book.state[key]))
+        return Operation(log, ADJUST, key, identity_of(run.book.state[key]))
     raise MalformedError(f"nothing in the logs says whose position {key} is")
 
 

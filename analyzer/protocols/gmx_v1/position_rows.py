@@ -8,15 +8,23 @@ from analyzer.protocols.gmx_v1.assess import EXECUTABLE, STORED, Assessed, Asses
 from analyzer.protocols.gmx_v1.exact import inputs_of, outputs_of
 from analyzer.protocols.gmx_v1.forms import margin_legs
 from analyzer.protocols.gmx_v1.held import Held
-from analyzer.protocols.gmx_v1.liquidation import ALWAYS, Flip
+from analyzer.protocols.gmx_v1.liquidation import Flip
 from analyzer.protocols.gmx_v1.risk import Position
-from analyzer.rows import At, MarginAccounts, Positions, Row, price_id
-from analyzer.units import BASIS_POINTS, sdiv, to_e18
+from analyzer.ratios import distance_bps, leverage_bps
+from analyzer.rows import (
+    LIQUIDATABLE,
+    SAFE,
+    UNKNOWN,
+    At,
+    MarginAccounts,
+    MarginState,
+    Positions,
+    Row,
+    price_id,
+)
+from analyzer.units import to_e18
 
 USD_DECIMALS: Final = 30
-SAFE: Final = "safe"
-LIQUIDATABLE: Final = "liquidatable"
-UNKNOWN: Final = "unknown"
 
 
 def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
@@ -41,7 +49,7 @@ def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
     return rows
 
 
-def state_of(assessed: Assessed | Unknown) -> str:
+def state_of(assessed: Assessed | Unknown) -> MarginState:
     """The verdict in words; ``unknown`` as well where the variants in question disagree."""
     if isinstance(assessed, Unknown):
         return UNKNOWN
@@ -62,8 +70,9 @@ def _position_row(
     identity, position = held.identity, held.struct
     known = executable if isinstance(executable, Assessed) else None
     flip = _one_flip(known)
-    last = _e18(flip.last_liquidatable if flip else None)
-    ratio = outputs.get("getPositionLeverage")
+    last = flip.last_liquidatable if flip else None
+    below, above = (last, None) if identity.is_long else (None, last)
+    size_usd = _e18(position.size if position else None)
     return Positions(
         at=at,
         position_id=key,
@@ -73,7 +82,7 @@ def _position_row(
         asset=asset_of(at.chain_id, identity.index_token),
         side="long" if identity.is_long else "short",
         collateral_token=identity.collateral_token,
-        size_usd=_e18(position.size if position else None),
+        size_usd=size_usd,
         size_tokens=_size_tokens(position),
         collateral_usd=_e18(position.collateral if position else None),
         collateral_amount=None,
@@ -82,11 +91,11 @@ def _position_row(
         unrealized_pnl_usd=_e18(_signed_delta(known)),
         funding_owed_usd=_e18(known.funding_fee if known else None),
         borrowing_owed_usd=0 if known else None,
-        leverage_bps=ratio if isinstance(ratio, int) else None,
+        leverage_bps=leverage_bps(size_usd, _e18(_equity(known))),
         liquidation_kind=flip.kind if flip else UNKNOWN,
-        liquidation_below=last if identity.is_long else None,
-        liquidation_above=None if identity.is_long else last,
-        distance_bps=_distance(identity.is_long, known, flip),
+        liquidation_below=_e18(below),
+        liquidation_above=_e18(above),
+        distance_bps=distance_bps(known.price if known else None, below, above),
         inputs=inputs,
         outputs=outputs,
     )
@@ -102,8 +111,7 @@ def _account_row(
 ) -> MarginAccounts:
     state = state_of(executable)
     known = executable if isinstance(executable, Assessed) else None
-    left = {v.remaining_collateral for v in known.verdicts.values()} if known else set()
-    equity = left.pop() if len(left) == 1 else None
+    equity = _equity(known)
     required = known.required if known else None
     buffer = None if equity is None or required is None else equity - required
     return MarginAccounts(
@@ -143,14 +151,10 @@ def _one_flip(known: Assessed | None) -> Flip | None:
     return flips.pop() if len(flips) == 1 else None
 
 
-def _distance(is_long: bool, known: Assessed | None, flip: Flip | None) -> int | None:
-    """The adverse move that liquidates, in basis points of the price; negative once it is past."""
-    if flip == ALWAYS:
-        return 0
-    if known is None or flip is None or flip.last_liquidatable is None or known.price == 0:
-        return None
-    room = known.price - flip.last_liquidatable
-    return sdiv((room if is_long else -room) * BASIS_POINTS, known.price)
+def _equity(known: Assessed | None) -> int | None:
+    """What is left of the collateral, if the variants in question leave the same."""
+    left = {verdict.remaining_collateral for verdict in known.verdicts.values()} if known else set()
+    return left.pop() if len(left) == 1 else None
 
 
 def _signed_delta(known: Assessed | None) -> int | None:

@@ -38,6 +38,8 @@ class Assessed:
     executable: Basis | str
     prices: Prices | None = None
     discounts: Discounts | None = None
+    closing: Closing | None = None
+    """On the stored accumulators."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Assessor:
     got: Readings
     prices: Mapping[str, TokenPrices]
     _markets: dict[str, tuple[MarketState, Prices] | str] = field(default_factory=dict)
-    _accruals: dict[tuple[str, str, bool], Accruals | str] = field(default_factory=dict)
+    _accruals: dict[tuple[str, str, bool, Prices], Accruals | str] = field(default_factory=dict)
     _discounts: dict[str, Discounts | str] = field(default_factory=dict)
 
     def assess(self, position: Position) -> Assessed:
@@ -67,12 +69,22 @@ class Assessor:
         stored = _basis(closing, accruals, prices)
         accrued = self._accrued(state, position, prices)
         if isinstance(accrued, str):
-            return Assessed(stored, accrued, prices, discounts)
+            return Assessed(stored, accrued, prices, discounts, closing)
         try:
             executable = _basis(accrued_to(closing, accrued), accrued, prices)
         except Revert as revert:
             executable = _why(revert)
-        return Assessed(stored, executable, prices, discounts)
+        return Assessed(stored, executable, prices, discounts, closing)
+
+    def verdict_at(self, closing: Closing, prices: Prices) -> Verdict | str:
+        """What an execution at other prices would find, or why it would find nothing."""
+        accrued = self._accrued(closing.state, closing.position, prices)
+        if isinstance(accrued, str):
+            return accrued
+        try:
+            return is_position_liquidatable(accrued_to(closing, accrued), prices)
+        except (Revert, MissingError) as error:
+            return _why(error)
 
     def market(self, market: str) -> tuple[MarketState, Prices] | str:
         """A market with its prices, or why there is no verdict in it."""
@@ -93,7 +105,7 @@ class Assessor:
         return self._discounts[account]
 
     def _accrued(self, state: MarketState, position: Position, prices: Prices) -> Accruals | str:
-        shared = (position.market, position.collateral_token, position.is_long)
+        shared = (position.market, position.collateral_token, position.is_long, prices)
         if shared not in self._accruals:
             try:
                 time = self.got.block.time

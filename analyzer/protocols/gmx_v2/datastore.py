@@ -14,10 +14,11 @@ NAME: Final = "gmx_v2"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A DataStore word: the getter of its type, and its key."""
+    """A DataStore word: the getter of its type, and its key. ``is_optional``: see ``Call``."""
 
     getter: str
     key: bytes
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,11 @@ class DataStore:
         """The read of a word, under a name for people."""
         return Read(
             f"DataStore.{word.getter}({name})",
-            Call(self.address, _selectors()[word.getter] + word.key),
+            Call(
+                self.address,
+                _selectors()[word.getter] + word.key,
+                is_optional=word.is_optional,
+            ),
             DECODERS[word.getter],
         )
 

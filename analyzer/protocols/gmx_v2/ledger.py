@@ -8,7 +8,7 @@ from analyzer.evm import Log
 from analyzer.protocol import Deployment
 from analyzer.protocols.gmx_v2.datastore import NAME
 from analyzer.protocols.gmx_v2.prices import LOST, PRICE_STATE
-from analyzer.rows import At, DataQuality, PositionEvents, Row
+from analyzer.rows import At, DataQuality, EventKind, PositionEvents, QualityKind, Row
 
 EMPTY: Final = (
     "position_id", "margin_id", "account", "market", "side", "collateral_token", "size_delta_usd",
@@ -41,7 +41,7 @@ class Ledger:
         """Where a log's rows belong."""
         return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)
 
-    def complain(self, log: Log, kind: str, detail: str) -> None:
+    def complain(self, log: Log, kind: QualityKind, detail: str) -> None:
         """Quarantine a log."""
         subject = log.topics[1] if len(log.topics) > 1 else log.tx_hash
         self.rows.append(
@@ -50,7 +50,9 @@ class Ledger:
             )
         )
 
-    def leave(self, log: Log, kind: str, key: str, after: Mapping[str, Any], **more: Any) -> None:
+    def leave(
+        self, log: Log, kind: EventKind, key: str, after: Mapping[str, Any], **more: Any
+    ) -> None:
         """Write what an event left behind; a position without size has ended."""
         ended = kind != PRICE and after.get("sizeInUsd") == 0
         if ended:

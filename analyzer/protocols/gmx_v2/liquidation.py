@@ -12,6 +12,7 @@ from analyzer.protocols.gmx_v2.flip_search import Flip, Search, flips_at_roots, 
 from analyzer.protocols.gmx_v2.piecewise import margin_pieces
 from analyzer.protocols.gmx_v2.risk import Closing, is_position_liquidatable
 from analyzer.protocols.gmx_v2.state import Prices
+from analyzer.rows import LiquidationKind
 
 REACH_BITS: Final = 20
 """How far is looked: up to 2^20 times the index price."""
@@ -25,7 +26,7 @@ class LiquidationPrices:
     region at which the position is liquidatable, ``above`` the lowest over it.
     """
 
-    kind: str
+    kind: LiquidationKind
     flips: tuple[Flip, ...]
     below: int | None
     above: int | None

@@ -8,7 +8,7 @@ from analyzer.evm import Log
 from analyzer.protocols.gmx_v2.market_rows import HOUR, price_row
 from analyzer.protocols.gmx_v2.prices import EXECUTED, Quote
 from analyzer.protocols.gmx_v2.state import Price, side
-from analyzer.rows import At, Funding, Prices
+from analyzer.rows import At, Funding, Prices, RateSide
 from analyzer.units import to_e18
 
 
@@ -45,5 +45,5 @@ def funding_row(
     )
 
 
-def _side(is_long: bool | None) -> str:
+def _side(is_long: bool | None) -> RateSide:
     return "both" if is_long is None else side(is_long)

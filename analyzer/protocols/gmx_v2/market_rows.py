@@ -11,11 +11,11 @@ from analyzer.protocols.gmx_v2.assess import Assessor
 from analyzer.protocols.gmx_v2.borrowing import get_borrowing_factor_per_second
 from analyzer.protocols.gmx_v2.funding import NextFunding, get_next_funding_amount_per_size
 from analyzer.protocols.gmx_v2.precision import FLOAT_PRECISION
-from analyzer.protocols.gmx_v2.prices import CHAINLINK, Quote, TokenPrices
+from analyzer.protocols.gmx_v2.prices import ORACLE, ROLES, Quote, TokenPrices
 from analyzer.protocols.gmx_v2.readings import Readings
-from analyzer.protocols.gmx_v2.state import Market, MarketState, Prices, side
+from analyzer.protocols.gmx_v2.state import Market, MarketState, Price, Prices, side
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, DataQuality, Funding, Markets, Row, Tokens, price_id
+from analyzer.rows import At, DataQuality, Funding, Markets, MarketStatus, Row, Tokens, price_id
 from analyzer.rows import Prices as PriceRow
 from analyzer.units import BASIS_POINTS, sdiv, to_e18
 
@@ -96,7 +96,7 @@ def _sizes(state: MarketState, prices: Prices) -> tuple[int | None, int | None, 
         return None, None, None
 
 
-def _status(got: Readings, market: str, props: Market) -> str:
+def _status(got: Readings, market: str, props: Market) -> MarketStatus:
     if props.index_token == ZERO_ADDRESS:
         return "swap-only"
     disabled = got.get("market", market, "IS_MARKET_DISABLED")
@@ -134,9 +134,9 @@ def price_row(
     log_index: int = -1,
     is_used: bool = False,
 ) -> PriceRow:
-    """One source's price. Only a feed states an age after which it is stale: its heartbeat."""
-    price = quote.price
-    heartbeat = quote.facts.get("PRICE_FEED_HEARTBEAT_DURATION")
+    """One source's price, with the age up to which the protocol accepts it."""
+    price = quote.price if isinstance(quote.price, Price) else None
+    reason = {"reason": quote.price.reason} if isinstance(quote.price, Failed) else {}
     return PriceRow(
         at=at,
         log_index=log_index,
@@ -144,17 +144,19 @@ def price_row(
         token=token,
         asset=asset_of(at.chain_id, token),
         source=quote.source,
+        role=ROLES[quote.source],
         price_min=price_e18(price.min, decimals) if price else None,
         price_max=price_e18(price.max, decimals) if price else None,
         observed_at=quote.observed_at,
-        max_age=heartbeat,
-        max_age_source=None if heartbeat is None else "PRICE_FEED_HEARTBEAT_DURATION",
-        deviation_limit_bps=limit if quote.source == CHAINLINK else None,
+        max_age=quote.max_age,
+        max_age_source=quote.max_age_source,
+        deviation_limit_bps=limit if quote.source == ORACLE else None,
         is_used=is_used,
         inputs={
             "min": price.min if price else None,
             "max": price.max if price else None,
             **quote.facts,
+            **reason,
         },
     )
 

@@ -13,6 +13,7 @@ from analyzer.evm import Log
 from analyzer.protocols.gmx_v2.keys import position_key
 from analyzer.protocols.gmx_v2.ledger import Ledger
 from analyzer.reads import MalformedError
+from analyzer.rows import EventKind
 from analyzer.units import ceil_div, to_e18
 
 LIQUIDATION: Final = 7
@@ -57,6 +58,7 @@ def position_decrease(run: Ledger, log: Log, values: Values) -> None:
         "decreasedAtTime": values.get("decreasedAtTime", _time(log)),
     }
     closed = values["sizeInUsd"] == 0
+    kind: EventKind
     kind = "liquidate" if values["orderType"] == LIQUIDATION else "close" if closed else "decrease"
     _leave_position(run, log, kind, key, values, after, sign=-1)
 
@@ -93,7 +95,7 @@ def _after(values: Values, pending: int | None, unknown: Any) -> dict[str, Any]:
 def _leave_position(
     run: Ledger,
     log: Log,
-    kind: str,
+    kind: EventKind,
     key: str,
     values: Values,
     after: Mapping[str, Any],

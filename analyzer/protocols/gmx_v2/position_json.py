@@ -1,13 +1,13 @@
 """The exact integers of a position's rows: what went in and what came out, in contract names."""
 
-from typing import Any, Final
+from typing import Any
 
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
 from analyzer.protocols.gmx_v2.position import Held
+from analyzer.protocols.gmx_v2.price_facts import price_facts
 from analyzer.protocols.gmx_v2.state import Discounts, Market, Prices
 from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
-
-UNKNOWN: Final = "unknown"
+from analyzer.rows import UNKNOWN
 
 
 def inputs_of(assessor: Assessor, held: Held, assessed: Assessed) -> dict[str, Any]:
@@ -50,12 +50,19 @@ def _prices(prices: Prices) -> dict[str, dict[str, int]]:
     return {f"{name}TokenPrice": {"min": price.min, "max": price.max} for name, price in named}
 
 
-def _price_basis(assessor: Assessor, market: Market) -> dict[str, str | None]:
+def _price_basis(assessor: Assessor, market: Market) -> dict[str, dict[str, Any] | None]:
+    """The price of each token that the verdicts rest on, and why it is that one."""
     tokens = {
         "index": market.index_token, "long": market.long_token, "short": market.short_token,
     }  # fmt: skip
-    used = {name: assessor.prices[token].used for name, token in tokens.items()}
-    return {name: quote.source if quote else None for name, quote in used.items()}
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, token in tokens.items():
+        known = assessor.prices[token]
+        found[name] = None
+        if known.used is not None:
+            facts = price_facts(known, known.used, assessor.got.block.time)
+            found[name] = {"basis": known.ground, **facts}
+    return found
 
 
 def _discounts(discounts: Discounts) -> dict[str, int | bool]:

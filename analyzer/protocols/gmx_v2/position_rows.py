@@ -1,22 +1,29 @@
 """Positions to rows: exact integers in ``inputs`` and ``outputs``, amounts in E18 beside them."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from analyzer.assets import asset_of
 from analyzer.protocols.gmx_v2.assess import Assessed, Assessor, Basis
+from analyzer.protocols.gmx_v2.candidates import alternatives
 from analyzer.protocols.gmx_v2.forms import margin_legs
-from analyzer.protocols.gmx_v2.liquidation import LiquidationPrices
 from analyzer.protocols.gmx_v2.market_rows import price_e18, usd
 from analyzer.protocols.gmx_v2.position import Held
-from analyzer.protocols.gmx_v2.position_json import UNKNOWN, flips_of, inputs_of, verdict_of
+from analyzer.protocols.gmx_v2.position_json import flips_of, inputs_of, verdict_of
 from analyzer.protocols.gmx_v2.state import Position, Prices
-from analyzer.rows import At, MarginAccounts, Positions, Row, price_id
-from analyzer.units import BASIS_POINTS, to_e18
-
-SAFE: Final = "safe"
-LIQUIDATABLE: Final = "liquidatable"
-MOST_BPS: Final = 2**62
+from analyzer.ratios import distance_bps, leverage_bps
+from analyzer.rows import (
+    LIQUIDATABLE,
+    SAFE,
+    UNKNOWN,
+    At,
+    MarginAccounts,
+    MarginState,
+    Positions,
+    Row,
+    price_id,
+)
+from analyzer.units import to_e18
 
 
 def position_rows(at: At, assessor: Assessor, held: Held) -> list[Row]:
@@ -67,6 +74,8 @@ def _position_row(
     collateral_decimals = collateral.decimals if collateral else None
     price = _pnl_price(assessed.prices, position)
     liquidation = basis.liquidation if basis else None
+    below, above = (liquidation.below, liquidation.above) if liquidation else (None, None)
+    size_usd = usd(fields.get("sizeInUsd"))
     collateral_price = (
         market.collateral_price(position.collateral_token, assessed.prices).min
         if market and position and verdict and assessed.prices
@@ -81,7 +90,7 @@ def _position_row(
         asset=asset_of(at.chain_id, market.index_token) if market else None,
         side=UNKNOWN if "isLong" not in fields else "long" if fields["isLong"] else "short",
         collateral_token=fields.get("collateralToken"),
-        size_usd=usd(fields.get("sizeInUsd")),
+        size_usd=size_usd,
         size_tokens=_tokens(fields.get("sizeInTokens"), index_decimals),
         collateral_usd=usd(verdict.collateral_usd if verdict else None),
         collateral_amount=_tokens(fields.get("collateralAmount"), collateral_decimals),
@@ -94,11 +103,13 @@ def _position_row(
         borrowing_owed_usd=_times(
             verdict.fees.borrowing_fee_amount if verdict else None, collateral_price
         ),
-        leverage_bps=_leverage(position, verdict.remaining_collateral_usd if verdict else None),
+        leverage_bps=leverage_bps(
+            size_usd, usd(verdict.remaining_collateral_usd if verdict else None)
+        ),
         liquidation_kind=liquidation.kind if liquidation else UNKNOWN,
-        liquidation_below=_flip_price(liquidation.below if liquidation else None, index_decimals),
-        liquidation_above=_flip_price(liquidation.above if liquidation else None, index_decimals),
-        distance_bps=_distance(verdict.is_liquidatable if verdict else None, price, liquidation),
+        liquidation_below=_flip_price(below, index_decimals),
+        liquidation_above=_flip_price(above, index_decimals),
+        distance_bps=distance_bps(price, below, above),
         inputs=inputs,
         outputs=outputs,
     )
@@ -130,6 +141,7 @@ def _account_row(at: At, assessor: Assessor, held: Held, assessed: Assessed) -> 
         outputs={
             "executable": verdict_of(assessed.executable),
             "stored": verdict_of(assessed.stored),
+            "price_alternatives": alternatives(assessor, assessed),
         },
     )
 
@@ -140,7 +152,7 @@ def _blocked_by(assessor: Assessor, held: Held) -> str | None:
     return "DisabledMarket" if disabled else None
 
 
-def _state(basis: Basis | str) -> str:
+def _state(basis: Basis | str) -> MarginState:
     if isinstance(basis, str):
         return UNKNOWN
     return LIQUIDATABLE if basis.verdict.is_liquidatable else SAFE
@@ -175,24 +187,5 @@ def _times(amount: int | None, price: int | None) -> int | None:
     return None if amount is None or price is None else usd(amount * price)
 
 
-def _leverage(position: Position | None, left: int | None) -> int | None:
-    """Size over what is left of the collateral; none where nothing is left."""
-    if position is None or left is None or left <= 0:
-        return None
-    return min(position.size_in_usd * BASIS_POINTS // left, MOST_BPS)
-
-
 def _flip_price(price: int | None, decimals: int | None) -> int | None:
     return None if price is None else price_e18(price, decimals)
-
-
-def _distance(
-    is_liquidatable: bool | None, price: int | None, liquidation: LiquidationPrices | None
-) -> int | None:
-    """How far the price is from the nearer end of the safe region; 0 once it is outside."""
-    if liquidation is None or price is None or liquidation.kind != "flip" or price == 0:
-        return None
-    if is_liquidatable:
-        return 0
-    ends = [end for end in (liquidation.below, liquidation.above) if end is not None]
-    return min(min(abs(price - end) for end in ends) * BASIS_POINTS // price, MOST_BPS)

@@ -1,7 +1,7 @@
 """A deployment's rows at one block."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from analyzer.evm import ZERO_ADDRESS
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
@@ -16,27 +16,14 @@ from analyzer.protocols.gmx_v2.market_rows import (
 )
 from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.position_rows import position_rows
-from analyzer.protocols.gmx_v2.prices import (
-    CHAINLINK,
-    EXECUTED,
-    LOST,
-    PRICE_STATE,
-    USER,
-    TokenPrices,
-    token_prices,
-)
+from analyzer.protocols.gmx_v2.price_facts import basis_text
+from analyzer.protocols.gmx_v2.prices import LOST, PRICE_STATE, token_prices
 from analyzer.protocols.gmx_v2.reading import read_state
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.releases import release_named
 from analyzer.protocols.gmx_v2.words import POSITION_FIELDS
 from analyzer.reads import Failed, Reads
 from analyzer.rows import At, DataQuality, Row
-
-BASES: Final = {
-    EXECUTED: "newest executed OraclePriceUpdate",
-    CHAINLINK: "on-chain feed, an estimate: keepers liquidate at signed prices",
-    USER: "given by the user",
-}
 
 
 def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> Reads[Snapshot]:
@@ -59,13 +46,14 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         held = _from_state(got)
         if request.source == "both":
             complaints += _differences(at, logged, {one.key: one for one in held})
-    prices = token_prices(got, request.state, request.prices)
+    prices = token_prices(got, request.state, request.prices, request.price_basis)
     assessor = Assessor(got, prices)
     rows: list[Row] = [*complaints, *_market_rows(at, got, assessor, held)]
     for one in held:
         rows += position_rows(at, assessor, one)
     used = _used_tokens(got, held)
-    return Snapshot(rows, _price_basis(prices, used), complete)
+    basis = basis_text(request.price_basis, prices, used, request.block.time)
+    return Snapshot(rows, basis, complete)
 
 
 def _from_logs(request: SnapshotRequest) -> dict[str, Held]:
@@ -152,10 +140,3 @@ def _used_tokens(got: Readings, held: Iterable[Held]) -> set[str]:
         if market in markets
         for token in (props.index_token, props.long_token, props.short_token)
     }
-
-
-def _price_basis(prices: Mapping[str, TokenPrices], used: set[str]) -> str:
-    """Which kinds of prices the verdicts rest on, in words."""
-    sources = {quote.source for token in used if (quote := prices[token].used) is not None}
-    named = [text for source, text in BASES.items() if source in sources]
-    return "; ".join(named) if named else "no prices"

@@ -8,13 +8,11 @@ Words go by the DataStore's own names, with suffixes for what a key is taken wit
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Literal
 
 from analyzer.errors import Revert
 from analyzer.protocols.gmx_v2.releases import Release
 from analyzer.reads import MissingError
-
-SIDES: Final = ("long", "short")
 
 
 class Words(dict[str, int]):
@@ -199,7 +197,7 @@ class MarketState:
         )
 
 
-def side(is_long: bool) -> str:
+def side(is_long: bool) -> Literal["long", "short"]:
     """The side's name."""
     return "long" if is_long else "short"
 

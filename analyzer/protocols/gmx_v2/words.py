@@ -56,6 +56,10 @@ BY_COLLATERAL_AND_SIDE: Final = (
     "CLAIMABLE_FUNDING_AMOUNT_PER_SIZE",
 )  # fmt: skip
 FUNDING_LIMITS: Final = ("MIN_FUNDING_FACTOR_PER_SECOND", "MAX_FUNDING_FACTOR_PER_SECOND")
+MAX_PRICE_AGE: Final = "MAX_ORACLE_PRICE_AGE"
+"""Up to which age, in seconds, ``Oracle`` accepts a signed price."""
+HEARTBEAT: Final = "PRICE_FEED_HEARTBEAT_DURATION"
+"""Up to which age, in seconds, ``Oracle`` accepts the price of a token's on-chain feed."""
 IMPACT_EXPONENT: Final = "POSITION_IMPACT_EXPONENT_FACTOR"
 MAX_PNL: Final = "MAX_PNL_FACTOR_FOR_TRADERS"
 
@@ -64,6 +68,7 @@ def global_words(release: Release) -> Iterator[tuple[str, Word]]:
     """Words that hold for all markets."""
     for name in GLOBAL:
         yield name, Word("getUint", key(name))
+    yield MAX_PRICE_AGE, Word("getUint", key(MAX_PRICE_AGE), is_optional=True)
     yield _flag("SKIP_BORROWING_FEE_FOR_SMALLER_SIDE")
     if release.tokens_mode:
         yield _flag("USE_OPEN_INTEREST_IN_TOKENS_FOR_BALANCE")
@@ -102,10 +107,11 @@ def inventory_words(virtual_token_id: int) -> Iterator[tuple[str, Word]]:
 
 
 def feed_words(token: str) -> Iterator[tuple[str, Word]]:
-    """A token's on-chain price feed, if it has one."""
+    """A token's on-chain price feed, if it has one, and what else its price is made of."""
     yield "PRICE_FEED", Word("getAddress", key("PRICE_FEED", token))
     yield "PRICE_FEED_MULTIPLIER", _uint("PRICE_FEED_MULTIPLIER", token)
-    yield "PRICE_FEED_HEARTBEAT_DURATION", _uint("PRICE_FEED_HEARTBEAT_DURATION", token)
+    yield HEARTBEAT, _uint(HEARTBEAT, token)
+    yield "STABLE_PRICE", Word("getUint", key("STABLE_PRICE", token), is_optional=True)
 
 
 def market_fields(market_token: str) -> Iterator[tuple[str, Word]]:

@@ -18,11 +18,7 @@ from analyzer.protocols.perp_v1.clearing_house import (
 )
 from analyzer.protocols.perp_v1.decimals import ONE
 from analyzer.protocols.perp_v1.liquidate import Liquidation, liquidate
-from analyzer.protocols.perp_v1.liquidation import (
-    LiquidationPrice,
-    distance_bps,
-    liquidation_price,
-)
+from analyzer.protocols.perp_v1.liquidation import LiquidationPrice, liquidation_price
 from analyzer.units import ceil_div
 
 OPTIONS = {
@@ -46,7 +42,6 @@ class Assessed:
     funding_payment: int
     requirement: int
     found: LiquidationPrice
-    distance_bps: int | None
     blocked_by: str | None
     outputs: dict[str, Any]
 
@@ -86,7 +81,6 @@ def assess(amm: Amm, position: Position, config: Config, *, is_listed: bool) -> 
         funding_payment=funding,
         requirement=ceil_div(valuation.position_notional * config.maintenance_margin_ratio, ONE),
         found=found,
-        distance_bps=distance_bps(amm, position, found),
         blocked_by=str(outcome) if is_blocked else None,
         outputs=outputs,
     )

@@ -38,7 +38,13 @@ def plain(value: Any) -> Any:
     return tuple(plain(item) for item in value) if isinstance(value, tuple) else value
 
 
-def read(of: Contract, function: str, *arguments: Any, sender: str | None = None) -> Read:
-    """A read whose decimals come out as integers."""
-    made = of.read(function, *arguments, sender=sender)
+def read(
+    of: Contract,
+    function: str,
+    *arguments: Any,
+    sender: str | None = None,
+    is_optional: bool = False,
+) -> Read:
+    """A read whose decimals come out as integers; ``is_optional``: see ``Call``."""
+    made = of.read(function, *arguments, sender=sender, is_optional=is_optional)
     return Read(made.name, made.request, lambda data: plain(made.decode(data)))

@@ -10,8 +10,8 @@ A fork is one entry here or a ``[[deployment]]`` of the user's. Its options:
     in a liquidation, and the ratio at spot decides whether it is partial. Unset: npm 2.2.0.
 ``funding_period``, ``spot_price_twap_interval``
     What the AMMs are set to, in seconds (unset: an hour, as they are deployed). They are needed to
-    rebuild funding from logs, are checked there against every event and the chain's own sum, and
-    where they are wrong, positions are read from the chain instead.
+    rebuild funding from logs and are checked there against every event and the chain's own sum. No
+    position rests on them: what it has settled is read from the chain.
 ``liquidator``
     The account from which ``verify`` simulates ``liquidate()`` (unset: the last one seen in logs).
 """

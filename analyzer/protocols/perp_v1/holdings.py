@@ -1,17 +1,19 @@
-"""Which positions there are at a snapshot, and from where: the logs, the chain, or both.
+"""Which positions there are at a snapshot: the logs name them, the chain says what they hold.
 
-What the logs leave open, and what the chain's own sum of premiums contradicts, is read from the
-chain instead.
+``ClearingHouse.getPosition`` is right wherever it was read. The logs are compared with it, and a
+position that they know but that was not read is unknown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from analyzer.protocol import SnapshotRequest
+from analyzer.protocols.evidence import not_read, readable
 from analyzer.protocols.perp_v1.clearing_house import Position
 from analyzer.protocols.perp_v1.contracts import position_id
-from analyzer.protocols.perp_v1.reading import FRACTION, Market, Readings, Wanted
+from analyzer.protocols.perp_v1.reading import FRACTION, Key, Market, Readings
+from analyzer.protocols.perp_v1.replay import NOTHING
 from analyzer.reads import Failed
 from analyzer.rows import At, DataQuality
 
@@ -19,14 +21,15 @@ FIELDS: Final = (
     "size", "margin", "openNotional", "lastUpdatedCumulativePremiumFraction",
     "liquidityHistoryIndex", "blockNumber",
 )  # fmt: skip
-Key = tuple[str, str]
-"""AMM and account."""
 Logged = Mapping[Key, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An open position; where it could not be read there is a reason, and the size of the logs."""
+    """An open position; where it could not be read there is a reason.
+
+    Of its ``size``, which is then that of the logs, no more is to be believed than the side.
+    """
 
     amm: str
     account: str
@@ -36,9 +39,9 @@ class Held:
 
 
 def logged(request: SnapshotRequest) -> Logged:
-    """What the logs left behind of the positions in the request's scope."""
+    """What the logs left behind of the positions in the request's scope, settled ones included."""
     found: dict[Key, Mapping[str, Any]] = {}
-    for key, held in (request.state or {}).items():
+    for key, held in readable(request.state):
         if "openNotional" in held:
             account = key.partition(":")[0]
             if not request.accounts or account in request.accounts:
@@ -46,37 +49,30 @@ def logged(request: SnapshotRequest) -> Logged:
     return found
 
 
-def wanted(request: SnapshotRequest, markets: Mapping[str, Market], known: Logged) -> Wanted:
-    """What has to be read from the chain."""
-    if request.source != "logs":
-        return Wanted(request.accounts, frozenset(known))
-    return Wanted(
-        positions=frozenset(key for key in known if not _is_exact(request, markets, known, key))
-    )
-
-
 def holdings(
-    at: At, request: SnapshotRequest, got: Readings, known: Logged
+    at: At, request: SnapshotRequest, got: Readings, known: Logged, doubtful: Iterable[Key]
 ) -> tuple[list[Held], list[DataQuality]]:
-    """Every open position of the scope, and what there is to complain about."""
+    """Every open position of the scope, and what there is to complain about.
+
+    ``doubtful`` are those of which the logs do not say whether they exist: one that was not read
+    may be missing.
+    """
     held: list[Held] = []
     complaints = list(_contradictions(at, request, got))
-    for key in sorted({*known, *got.positions}):
+    in_doubt = set(doubtful)
+    for key, answer in sorted(got.positions.items()):
         amm, account = key
-        answer = got.positions.get(key)
-        size = known[key]["size"] if key in known else 0
-        if isinstance(answer, Failed):
-            if key not in known:
-                subject = position_id(account, amm)
-                complaints.append(_complaint(at, "positions_not_read", subject, answer.reason))
-            elif size != 0:
-                held.append(Held(amm, account, size, None, answer.reason))
-            continue
-        fields = dict(zip(FIELDS, answer, strict=True)) if answer else known[key]
-        if request.source == "both" and _is_exact(request, got.markets, known, key):
-            complaints += _differences(at, key, fields, known.get(key))
-        if fields["size"] != 0:
-            held.append(Held(amm, account, fields["size"], position_of(fields)))
+        logs = known.get(key)
+        if not isinstance(answer, Failed):
+            stored = dict(zip(FIELDS, answer, strict=True))
+            if stored["size"] != 0:
+                held.append(Held(amm, account, stored["size"], position_of(stored)))
+            if request.state is not None:
+                complaints += _difference(at, request, key, got.markets[amm], stored, logs)
+        elif logs is not None and logs["size"] != 0:
+            held.append(Held(amm, account, logs["size"], None, answer.reason))
+        elif key in in_doubt:
+            complaints.append(not_read(at, position_id(account, amm), answer.reason))
     return held, complaints
 
 
@@ -92,17 +88,18 @@ def position_of(fields: Mapping[str, Any]) -> Position:
     )
 
 
-def _is_exact(
-    request: SnapshotRequest, markets: Mapping[str, Market], known: Logged, key: Key
-) -> bool:
-    """Whether the logs say everything, and the chain nothing else."""
-    if key not in known:
-        return True
-    fields, market = known[key], markets[key[0]]
-    curves = market.get("getLiquidityHistoryLength")
-    is_on_curve = curves is None or fields["liquidityHistoryIndex"] == curves - 1
-    complete = all(fields[name] is not None for name in FIELDS)
-    return complete and (fields["size"] == 0 or (is_on_curve and _agrees(request, market)))
+def _contradictions(at: At, request: SnapshotRequest, got: Readings) -> Iterator[DataQuality]:
+    """AMMs whose funding in the logs is not the chain's: no position rests on it, its rows do."""
+    for market in got.markets.values() if request.state is not None else ():
+        if not _agrees(request, market):
+            detail = (
+                f"the funding in the logs does not sum up to the chain's {market.get(FRACTION)}: "
+                "positions rest on the chain's, but the premiums in position_events and funding "
+                "are not right; check the options funding_period, spot_price_twap_interval and amms"
+            )
+            yield DataQuality(
+                at=at, kind="funding_not_from_logs", subject=market.address, detail=detail
+            )
 
 
 def _agrees(request: SnapshotRequest, market: Market) -> bool:
@@ -114,31 +111,31 @@ def _agrees(request: SnapshotRequest, market: Market) -> bool:
     return on_chain is None or history["cumulativePremiumFraction"] == on_chain
 
 
-def _contradictions(at: At, request: SnapshotRequest, got: Readings) -> Iterator[DataQuality]:
-    if request.state is None or request.source == "state":
-        return
-    for market in got.markets.values():
-        if not _agrees(request, market):
-            detail = (
-                "the funding in the logs does not sum up to the chain's "
-                f"{market.get(FRACTION)}: positions are read from the chain; check the options "
-                "funding_period, spot_price_twap_interval and amms"
-            )
-            yield _complaint(at, "funding_not_from_logs", market.address, detail)
-
-
-def _differences(
-    at: At, key: Key, read: Mapping[str, Any], logs: Mapping[str, Any] | None
+def _difference(
+    at: At,
+    request: SnapshotRequest,
+    key: Key,
+    market: Market,
+    stored: Mapping[str, Any],
+    logs: Mapping[str, Any] | None,
 ) -> Iterator[DataQuality]:
-    """Where the logs and ``getPosition`` do not say the same of an open position."""
-    if logs is None and read["size"] == 0:
-        return
-    differing = [name for name in FIELDS if logs is None or read[name] != logs[name]]
-    if differing and not (logs is not None and logs["size"] == read["size"] == 0):
-        said = ", ".join(f"{n} {logs[n] if logs else None} / {read[n]}" for n in differing)
+    """Where the logs and ``getPosition`` do not say the same of a position.
+
+    What the logs leave open is not compared, nor what they cannot say of a position: a premium
+    where those of its AMM do not sum up, its size while it has not been moved to the newest curve,
+    as ``getPosition`` already has it, and the block in which one that is gone came to its end.
+    """
+    ours = NOTHING if logs is None else logs
+    left_out = {name for name in FIELDS if ours[name] is None}
+    if not _agrees(request, market):
+        left_out.add("lastUpdatedCumulativePremiumFraction")
+    curves = market.get("getLiquidityHistoryLength")
+    if curves is not None and ours["liquidityHistoryIndex"] != curves - 1:
+        left_out |= {"size", "liquidityHistoryIndex"} if ours["size"] else {"liquidityHistoryIndex"}
+    if stored["size"] == 0:
+        left_out.add("blockNumber")
+    differing = [n for n in FIELDS if n not in left_out and ours[n] != stored[n]]
+    if differing:
+        detail = "; ".join(f"{n}: logs {ours[n]}, getPosition {stored[n]}" for n in differing)
         subject = position_id(key[1], key[0])
-        yield _complaint(at, "position_difference", subject, f"logs / getPosition: {said}")
-
-
-def _complaint(at: At, kind: str, subject: str, detail: str) -> DataQuality:
-    return DataQuality(at=at, kind=kind, subject=subject, detail=detail)
+        yield DataQuality(at=at, kind="position_difference", subject=subject, detail=detail)

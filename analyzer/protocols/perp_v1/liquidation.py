@@ -32,7 +32,7 @@ from analyzer.protocols.perp_v1.clearing_house import (
 )
 from analyzer.protocols.perp_v1.decimals import ONE, mul_d
 from analyzer.protocols.perp_v1.search import bisect, boundary, gallop, holds
-from analyzer.units import BASIS_POINTS
+from analyzer.rows import LiquidationKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class LiquidationPrice:
-    """``kind`` is ``flip``, ``never``, ``always`` or ``unknown``; only a flip has an edge."""
+    """Only a flip has an edge."""
 
-    kind: str
+    kind: LiquidationKind
     edge: Edge | None = None
     reason: str = ""
 
@@ -92,18 +92,6 @@ def liquidation_price(amm: Amm, position: Position, config: Config) -> Liquidati
             return LiquidationPrice("always", reason="the funding owed exceeds the proceeds")
         curve = _Curve(amm, position.size, worth * ONE // (ONE + required) + 1)
     return _search(amm, position, config, curve)
-
-
-def distance_bps(amm: Amm, position: Position, found: LiquidationPrice) -> int | None:
-    """How far the binding prices are from the edge, in basis points of their current value."""
-    if found.edge is None:
-        return None
-    mark, oracle = get_spot_price(amm), get_underlying_price(amm)
-    sign = 1 if position.size > 0 else -1
-    ways = [sign * (mark - found.edge.price) * BASIS_POINTS // mark if mark else 0]
-    if found.edge.oracle_price is not None and oracle:
-        ways.append(sign * (oracle - found.edge.oracle_price) * BASIS_POINTS // oracle)
-    return max(0, *ways)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,48 +1,36 @@
-"""Rows of single events: what happened to a position, a funding payment of an AMM."""
+"""What single events say: columns of a position event, rows of an AMM's funding payment."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from analyzer.evm import Log
 from analyzer.protocols.perp_v1.contracts import position_id
 from analyzer.protocols.perp_v1.decimals import ONE
-from analyzer.rows import At, Funding, PositionEvents
+from analyzer.rows import At, Funding, RateSide, Side
 from analyzer.units import mul_div
 
 HOUR = 3600
+SIGNS: Final[dict[RateSide, int]] = {"long": 1, "short": -1}
+"""Of a rate that longs pay to shorts."""
 
 
-def position_event(
-    at: At,
-    log: Log,
-    kind: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    what: Mapping[str, Any],
-) -> PositionEvents:
-    """One event's row; without ``before`` it concerns an AMM or the liquidator, no position."""
-    amm, trader = what["amm"], what.get("trader")
-    identity = position_id(trader, amm) if before is not None and trader else None
-    return PositionEvents(
-        at=at,
-        log_index=log.log_index,
-        tx_hash=log.tx_hash,
-        block_time=log.block_time,
-        kind=kind,
-        state_key=identity or what["key"],
-        position_id=identity,
-        margin_id=identity,
-        account=trader if identity else None,
-        market=amm,
-        side=_side(before, after) if identity else None,
-        collateral_token=None,
-        size_delta_usd=_size_delta(before, after, what),
-        collateral_delta=_delta(before, after, "margin"),
-        price=_exchange_price(what),
-        fee_usd=what.get("fee"),
-        pnl_usd=what.get("realizedPnl"),
-        after=after,
-    )
+def event_columns(
+    before: Mapping[str, Any], after: Mapping[str, Any], what: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an event did to a position, as the columns of a position event."""
+    identity = position_id(what["trader"], after["amm"])
+    return {
+        "position_id": identity,
+        "margin_id": identity,
+        "account": what["trader"],
+        "market": after["amm"],
+        "side": _side(before, after),
+        "size_delta_usd": _size_delta(before, after, what),
+        "collateral_delta": after["margin"] - before["margin"],
+        "price": _exchange_price(what),
+        "fee_usd": what.get("fee"),
+        "pnl_usd": what.get("realizedPnl"),
+    }
 
 
 def funding_rows(
@@ -66,29 +54,20 @@ def funding_rows(
             borrowing_rate=0,
             inputs=inputs,
         )
-        for side, sign in (("long", 1), ("short", -1))
+        for side, sign in SIGNS.items()
     ]
 
 
-def _side(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str | None:
-    size = (after or {}).get("size") or (before or {}).get("size") or 0
+def _side(before: Mapping[str, Any], after: Mapping[str, Any]) -> Side | None:
+    size = after["size"] or before["size"]
     return None if size == 0 else "long" if size > 0 else "short"
 
 
-def _delta(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, name: str
-) -> int | None:
-    if before is None or after is None:
-        return None
-    was, now = before[name], after[name]
-    return None if was is None or now is None else now - was
-
-
 def _size_delta(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, what: Mapping[str, Any]
+    before: Mapping[str, Any], after: Mapping[str, Any], what: Mapping[str, Any]
 ) -> int | None:
     """What was exchanged, in quote: negative where the position shrank."""
-    if before is None or after is None or "positionNotional" not in what:
+    if "positionNotional" not in what:
         return None
     grew = abs(after["size"]) >= abs(before["size"])
     return int(what["positionNotional"]) if grew else -int(what["positionNotional"])

@@ -1,5 +1,6 @@
 """Tokens, markets, prices and funding of AMMs to rows."""
 
+from collections.abc import Set
 from typing import Any
 
 from analyzer.claims import printable
@@ -15,19 +16,19 @@ from analyzer.protocols.perp_v1.amm import (
 from analyzer.protocols.perp_v1.decimals import ONE
 from analyzer.protocols.perp_v1.deployments import asset_of
 from analyzer.protocols.perp_v1.holdings import Held
-from analyzer.protocols.perp_v1.log_rows import HOUR
+from analyzer.protocols.perp_v1.log_rows import HOUR, SIGNS
 from analyzer.protocols.perp_v1.reading import AMM_READS, FRACTION, Market, Readings
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Funding, Markets, Row, Tokens
+from analyzer.rows import At, Funding, Markets, PriceRole, PriceSource, Row, Tokens
 from analyzer.units import BASIS_POINTS, mul_div
 
 
-def market_rows(at: At, got: Readings, held: list[Held], *, is_everything: bool) -> list[Row]:
-    """Every AMM and quote token; open interest is known where ``held`` are all positions."""
+def market_rows(at: At, got: Readings, held: list[Held], whole: Set[str]) -> list[Row]:
+    """Every AMM and quote token; open interest is known of the AMMs whose book is ``whole``."""
     rows: list[Row] = [_token_row(at, got, token) for token in got.tokens]
     traded = {one.amm for one in held}
     for market in got.markets.values():
-        rows.append(_market_row(at, got, market, held if is_everything else None))
+        rows.append(_market_row(at, got, market, held if market.address in whole else None))
         rows += _price_rows(at, got, market, is_used=market.address in traded)
         rows += _funding_rows(at, market)
     return rows
@@ -81,10 +82,10 @@ def _price_rows(at: At, got: Readings, market: Market, *, is_used: bool) -> list
     mark, twap = _mark_and_twap(got, market)
     oracle = market.get("getUnderlyingPrice")
     updated = market.get("getLatestTimestamp")
-    sources = (
-        ("contract", mark, got.block.time, "getSpotPrice"),
-        ("twap", twap, got.block.time, "getTwapPrice"),
-        ("oracle", oracle, updated, "getUnderlyingPrice"),
+    sources: tuple[tuple[PriceSource, PriceRole, int | None, int | None, str], ...] = (
+        ("spot", "mark", mark, got.block.time, "getSpotPrice"),
+        ("twap", "twap", twap, got.block.time, "getTwapPrice"),
+        ("oracle", "reference", oracle, updated, "getUnderlyingPrice"),
     )
     return [
         price_row(
@@ -92,6 +93,7 @@ def _price_rows(at: At, got: Readings, market: Market, *, is_used: bool) -> list
             market.address,
             Source(
                 name=name,
+                role=role,
                 observed_at=observed_at,
                 is_used=is_used,
                 deviation_limit_bps=bps if name == "oracle" and limit is not None else None,
@@ -100,7 +102,7 @@ def _price_rows(at: At, got: Readings, market: Market, *, is_used: bool) -> list
             price,
             {read: price, "priceFeed": market.get("priceFeed")},
         )
-        for name, price, observed_at, read in sources
+        for name, role, price, observed_at, read in sources
     ]
 
 
@@ -134,7 +136,7 @@ def _funding_rows(at: At, market: Market) -> list[Row]:
             borrowing_rate=0,
             inputs=inputs,
         )
-        for side, sign in (("long", 1), ("short", -1))
+        for side, sign in SIGNS.items()
     ]
 
 

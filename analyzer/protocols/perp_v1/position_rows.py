@@ -1,6 +1,6 @@
 """Positions to rows: exact integers in ``inputs`` and ``outputs``, amounts in E18 beside them."""
 
-from typing import Any, Final
+from typing import Any
 
 from analyzer.errors import Revert
 from analyzer.protocols.perp_v1.amm import Amm
@@ -12,13 +12,21 @@ from analyzer.protocols.perp_v1.deployments import asset_of
 from analyzer.protocols.perp_v1.forms import margin_legs
 from analyzer.protocols.perp_v1.holdings import FIELDS, Held
 from analyzer.protocols.perp_v1.reading import Readings
+from analyzer.ratios import distance_bps, leverage_bps
 from analyzer.reads import MissingError
-from analyzer.rows import At, MarginAccounts, MarginLegs, Positions, Row, price_id
-from analyzer.units import BASIS_POINTS, mul_div
-
-SAFE: Final = "safe"
-LIQUIDATABLE: Final = "liquidatable"
-UNKNOWN: Final = "unknown"
+from analyzer.rows import (
+    LIQUIDATABLE,
+    SAFE,
+    UNKNOWN,
+    At,
+    MarginAccounts,
+    MarginLegs,
+    MarginState,
+    Positions,
+    Row,
+    price_id,
+)
+from analyzer.units import mul_div
 
 
 def position_rows(
@@ -60,6 +68,9 @@ def _position_row(
 ) -> Positions:
     identity, position = position_id(held.account, held.amm), held.position
     edge = known.found.edge if known else None
+    below = edge.price if edge and held.size > 0 else None
+    above = edge.price if edge and held.size < 0 else None
+    price = known.spot_price if known else None
     spot = known.outputs["spot"].get("positionNotional") if known else None
     return Positions(
         at=at,
@@ -71,19 +82,19 @@ def _position_row(
         side="long" if held.size > 0 else "short",
         collateral_token=got.markets[held.amm].get("quoteAsset"),
         size_usd=spot,
-        size_tokens=abs(held.size),
+        size_tokens=abs(position.size) if position else None,
         collateral_usd=position.margin if position else None,
         collateral_amount=position.margin if position else None,
         entry_price=_entry_price(position),
-        price=known.spot_price if known else None,
+        price=price,
         unrealized_pnl_usd=known.verdict.valuation.unrealized_pnl if known else None,
         funding_owed_usd=known.funding_payment if known else None,
         borrowing_owed_usd=0 if known else None,
-        leverage_bps=_leverage(known, spot),
+        leverage_bps=leverage_bps(spot, known.verdict.valuation.equity if known else None),
         liquidation_kind=known.found.kind if known else UNKNOWN,
-        liquidation_below=edge.price if edge and held.size > 0 else None,
-        liquidation_above=edge.price if edge and held.size < 0 else None,
-        distance_bps=known.distance_bps if known else None,
+        liquidation_below=below,
+        liquidation_above=above,
+        distance_bps=distance_bps(price, below, above),
         inputs=inputs,
         outputs=known.outputs if known else {},
     )
@@ -93,7 +104,7 @@ def _account_row(
     at: At, held: Held, known: Assessed | None, reason: str, inputs: dict[str, Any]
 ) -> MarginAccounts:
     """Funding is discrete: what the contract's view uses now is what an execution would use."""
-    state = UNKNOWN if known is None else SAFE
+    state: MarginState = UNKNOWN if known is None else SAFE
     if known is not None and known.verdict.is_liquidatable:
         state = LIQUIDATABLE
     outputs = (
@@ -132,7 +143,7 @@ def _reason(known: Assessed) -> str | None:
 
 def _inputs(held: Held, amm: Amm | None, config: Config | None) -> dict[str, Any]:
     position = held.position
-    inputs: dict[str, Any] = dict.fromkeys(FIELDS) | {"size": held.size}
+    inputs: dict[str, Any] = dict.fromkeys(FIELDS)
     if position is not None:
         inputs = {
             "size": position.size,
@@ -167,10 +178,3 @@ def _entry_price(position: Position | None) -> int | None:
     if position is None or position.size == 0:
         return None
     return mul_div(position.open_notional, ONE, abs(position.size))
-
-
-def _leverage(known: Assessed | None, notional: int | None) -> int | None:
-    """Notional at spot by the equity that the verdict counts."""
-    if known is None or notional is None or known.verdict.valuation.equity <= 0:
-        return None
-    return notional * BASIS_POINTS // known.verdict.valuation.equity

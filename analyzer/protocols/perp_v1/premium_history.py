@@ -70,6 +70,16 @@ def reserve_key(amm: str, index: int) -> str:
     return f"{amm}{RESERVE}{index}"
 
 
+def reserve_fields(taken: ReserveSnapshot) -> dict[str, int]:
+    """The state of a reserve snapshot."""
+    return {
+        "quoteAssetReserve": taken.quote_asset_reserve,
+        "baseAssetReserve": taken.base_asset_reserve,
+        "timestamp": taken.timestamp,
+        "blockNumber": taken.block_number,
+    }
+
+
 def histories(state: Mapping[str, Mapping[str, Any]]) -> dict[str, PremiumHistory]:
     """Every AMM's history from the state that earlier logs left."""
     found = {

@@ -23,6 +23,8 @@ FRACTION: Final = "getLatestCumulativePremiumFraction"
 FIRST_SNAPSHOTS: Final = 64
 MOST_SNAPSHOTS: Final = 4096
 """An AMM that claims more snapshots than this in a quarter of an hour is not believed."""
+Key = tuple[str, str]
+"""AMM and account."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Readings:
     config_values: Values
     markets: Mapping[str, Market]
     tokens: Mapping[str, Values]
-    positions: Mapping[tuple[str, str], Any]
+    positions: Mapping[Key, Any]
 
     def config(self) -> Config:
         """The ClearingHouse's parameters, or ``MissingError``."""
@@ -104,14 +106,6 @@ class Readings:
             partial_liquidation_ratio=need("partialLiquidationRatio"),
             has_backstop=self.deployment.options.get("release") == BACKSTOP,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which positions to read: of these accounts in every AMM, and those by (AMM, account)."""
-
-    accounts: tuple[str, ...] = ()
-    positions: frozenset[tuple[str, str]] = frozenset()
 
 
 def read_config(deployment: Deployment, known: Iterable[str]) -> Reads[tuple[Values, list[str]]]:
@@ -142,15 +136,20 @@ def read_rest(
     block: Block,
     config_values: Values,
     markets: Mapping[str, Market],
-    wanted: Wanted,
+    wanted: Iterable[Key],
 ) -> Reads[Readings]:
-    """The third round and, where TWAPs reach further back, more of snapshots alone."""
+    """The third round, with the stored words of the ``wanted`` positions.
+
+    Where TWAPs reach further back, there are more rounds of snapshots alone.
+    """
     house = clearing_house(deployment)
     tokens = sorted({t for m in markets.values() if (t := m.get("quoteAsset")) is not None})
-    pairs = sorted(wanted.positions | {(amm, who) for amm in markets for who in wanted.accounts})
     questions: dict[Any, Read] = {
         **{("token", t, n): _token(t, n) for t in tokens for n in ("symbol", "decimals")},
-        **{("position", amm, who): read(house, "getPosition", amm, who) for amm, who in pairs},
+        **{
+            ("position", amm, who): read(house, "getPosition", amm, who, is_optional=True)
+            for amm, who in sorted(wanted)
+        },
     }
     for amm, market in markets.items():
         questions |= {("market", amm, key): made for key, made in _funding_reads(market).items()}

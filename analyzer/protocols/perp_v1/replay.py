@@ -2,26 +2,34 @@
 
 ``PositionChanged`` carries the margin and size that it left, but not the open notional; that
 follows from the amounts. What cannot be known from the logs is left open (null), never guessed.
+A settled position leaves its size: its AMM's ``totalPositionSize`` goes on counting it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 from analyzer.abi import Event, load_abi
 from analyzer.errors import Revert
-from analyzer.event_columns import Known, Values, decode
+from analyzer.event_columns import Known, decode
 from analyzer.evm import Log, LogFilter
 from analyzer.protocol import Deployment, State
+from analyzer.protocols.book import Book, take
 from analyzer.protocols.perp_v1.amm import ReserveSnapshot
 from analyzer.protocols.perp_v1.contracts import position_id
 from analyzer.protocols.perp_v1.deployments import CLEARING_HOUSE, NAME, seconds
-from analyzer.protocols.perp_v1.log_rows import funding_rows, position_event
-from analyzer.protocols.perp_v1.premium_history import PremiumHistory, histories, reserve_key
+from analyzer.protocols.perp_v1.log_rows import event_columns, funding_rows
+from analyzer.protocols.perp_v1.premium_history import (
+    PremiumHistory,
+    histories,
+    reserve_fields,
+    reserve_key,
+)
 from analyzer.reads import MalformedError, MissingError
-from analyzer.rows import At, DataQuality, Row
+from analyzer.rows import EventKind, Row
 
+FUNDING: Final = "FundingRateUpdated"
 LIQUIDATOR: Final = "liquidator"
 """The state key of the account that liquidated last."""
 NOTHING: Final = {
@@ -32,6 +40,8 @@ NOTHING: Final = {
     "liquidityHistoryIndex": 0,
     "blockNumber": 0,
 }
+SETTLED: Final = "settledSize"
+"""The field of a position's state that holds the size (18 decimals) which has been settled."""
 
 
 def amms_of(deployment: Deployment) -> tuple[str, ...]:
@@ -59,42 +69,25 @@ def events(deployment: Deployment) -> Sequence[Known]:
 
 def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequence[Row]:
     """Rows of logs in chain order; ``state`` is what the logs before them left behind."""
-    run = _Replay(deployment, dict(state), histories(state))
+    run = _Replay(Book(deployment, dict(state)), histories(state))
     house = deployment.contracts[CLEARING_HOUSE].lower()
     for log, event, values in decode(events(deployment), logs):
         if event is not None and (log.address != house or event.addresses == (house,)):
-            run.take(log, event.name, values)
-    return run.rows
+            take(run.book, HANDLERS, run, log, event, values)
+            if event.name == FUNDING and isinstance(values, MalformedError):
+                run.lose_premium(log)
+    return run.book.rows
 
 
 @dataclass(slots=True)
 class _Replay:
-    """Positions by state key and histories by AMM, as they stand after the logs so far."""
+    """Positions in the book and histories by AMM, as they stand after the logs so far."""
 
-    deployment: Deployment
-    book: dict[str, Mapping[str, Any]]
+    book: Book
     amms: dict[str, PremiumHistory]
-    rows: list[Row] = field(default_factory=list)
 
-    def take(self, log: Log, event: str, values: Values | MalformedError) -> None:
-        try:
-            if isinstance(values, MalformedError):
-                raise values
-            HANDLERS[event](self, log, values)
-        except MalformedError as error:
-            self.complain(log, "malformed_log", f"{log.address}:{event}", str(error))
-
-    def at(self, log: Log) -> At:
-        return At(self.deployment.chain_id, NAME, self.deployment.name, log.block_number)
-
-    def complain(self, log: Log, kind: str, subject: str, detail: str) -> None:
-        at = self.at(log)
-        self.rows.append(
-            DataQuality(at=at, log_index=log.log_index, kind=kind, subject=subject, detail=detail)
-        )
-
-    def position(self, amm: str, trader: str) -> dict[str, Any]:
-        return dict(self.book.get(position_id(trader, amm), {**NOTHING, "amm": amm}))
+    def position(self, amm: str, trader: str) -> Mapping[str, Any]:
+        return self.book.state.get(position_id(trader, amm), {**NOTHING, "amm": amm})
 
     def fraction(self, amm: str) -> int | None:
         """The AMM's cumulative premium fraction, if all of its history is in the logs."""
@@ -103,23 +96,21 @@ class _Replay:
     def liquidity_index(self, amm: str) -> int:
         return self.amms[amm].liquidity_history_index if amm in self.amms else 0
 
-    def leave(self, log: Log, kind: str, after: Mapping[str, Any], **what: Any) -> None:
+    def leave(self, log: Log, kind: EventKind, after: Mapping[str, Any], **what: Any) -> None:
         """Write the position that an event left behind, and its row."""
-        key = position_id(what["trader"], after["amm"])
         before = self.position(after["amm"], what["trader"])
-        ends = after["size"] == 0 and after["margin"] == 0
-        if ends:
-            self.book.pop(key, None)
-        else:
-            self.book[key] = after
-        row = position_event(self.at(log), log, kind, before, after, what)
-        self.rows.append(replace(row, after=None) if ends else row)
+        ends = after["size"] == 0 and after["margin"] == 0 and SETTLED not in after
+        columns = event_columns(before, after, what)
+        self.book.leave(log, kind, columns["position_id"], None if ends else after, **columns)
 
-    def keep(self, log: Log, kind: str, key: str, after: Mapping[str, Any] | None) -> None:
+    def keep(self, log: Log, kind: EventKind, key: str, after: Mapping[str, Any] | None) -> None:
         """Write state that is no position's."""
-        self.rows.append(
-            position_event(self.at(log), log, kind, None, after, {"key": key, "amm": log.address})
-        )
+        self.book.leave(log, kind, key, after, market=log.address)
+
+    def lose_premium(self, log: Log) -> None:
+        """A payment that cannot be read: the AMM's premium is not known from here on."""
+        self.amms.setdefault(log.address, PremiumHistory()).fraction = None
+        self.keep(log, "premium", log.address, self.amms[log.address].after())
 
 
 def _position_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
@@ -129,7 +120,7 @@ def _position_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None
     is_whole = before["size"] + values["exchangedPositionSize"] == size
     if not is_whole:
         detail = f"size {before['size']} and {values['exchangedPositionSize']} do not make {size}"
-        run.complain(log, "gap_in_logs", position_id(trader, amm), detail)
+        run.book.complain(log, "gap_in_logs", position_id(trader, amm), detail)
     after = {
         **before,
         "size": size,
@@ -159,7 +150,7 @@ def _open_notional(before: Mapping[str, Any], values: Mapping[str, Any]) -> int 
     return int(old + exchanged if grows else closed_for - exchanged)
 
 
-def _kind(old_size: int, values: Mapping[str, Any]) -> str:
+def _kind(old_size: int, values: Mapping[str, Any]) -> EventKind:
     size = values["positionSizeAfter"]
     if values["liquidationPenalty"]:
         return "liquidate"
@@ -177,7 +168,7 @@ def _margin_changed(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
     after = {**before, "margin": before["margin"] + amount - values["fundingPayment"]}
     if amount < 0:
         after["lastUpdatedCumulativePremiumFraction"] = run.fraction(amm)
-    run.leave(log, "margin", after, trader=trader, **values)
+    run.leave(log, "withdraw" if amount < 0 else "deposit", after, trader=trader, **values)
 
 
 def _position_adjusted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
@@ -189,37 +180,38 @@ def _position_adjusted(run: _Replay, log: Log, values: Mapping[str, Any]) -> Non
 
 
 def _position_settled(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
-    """A closed AMM has paid the position out: ``settlePosition``."""
-    run.leave(log, "settle", {**NOTHING, "amm": values["amm"]}, **values)
+    """A closed AMM has paid the position out: ``settlePosition``. The log names no size."""
+    before = run.position(values["amm"], values["trader"])
+    after = {
+        **before,
+        **NOTHING,
+        "blockNumber": log.block_number,
+        SETTLED: before.get(SETTLED, 0) + before["size"],
+    }
+    run.leave(log, "settle", after, **values)
 
 
 def _position_liquidated(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
-    run.keep(log, "liquidation", LIQUIDATOR, {"liquidator": values["liquidator"]})
+    run.keep(log, "liquidator", LIQUIDATOR, {"liquidator": values["liquidator"]})
 
 
 def _reserve_snapshotted(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
     reserves = values["quoteAssetReserve"], values["baseAssetReserve"]
     taken = ReserveSnapshot(*reserves, values["timestamp"], log.block_number)
-    window = seconds(run.deployment, "spot_price_twap_interval")
+    window = seconds(run.book.deployment, "spot_price_twap_interval")
     if log.address not in run.amms:
         run.amms[log.address] = PremiumHistory()
-        run.keep(log, "funding", log.address, run.amms[log.address].after())
+        run.keep(log, "premium", log.address, run.amms[log.address].after())
     index, gone = run.amms[log.address].snapshot(taken, window)
     for old in gone:
         run.keep(log, "reserve", reserve_key(log.address, old), None)
-    after = {
-        "quoteAssetReserve": taken.quote_asset_reserve,
-        "baseAssetReserve": taken.base_asset_reserve,
-        "timestamp": taken.timestamp,
-        "blockNumber": taken.block_number,
-    }
-    run.keep(log, "reserve", reserve_key(log.address, index), after)
+    run.keep(log, "reserve", reserve_key(log.address, index), reserve_fields(taken))
 
 
 def _funding_rate_updated(run: _Replay, log: Log, values: Mapping[str, Any]) -> None:
     history = run.amms.setdefault(log.address, PremiumHistory())
-    window = seconds(run.deployment, "spot_price_twap_interval")
-    period = seconds(run.deployment, "funding_period")
+    window = seconds(run.book.deployment, "spot_price_twap_interval")
+    period = seconds(run.book.deployment, "funding_period")
     rate, underlying_price = values["rate"], values["underlyingPrice"]
     try:
         if log.block_time is None:
@@ -227,14 +219,14 @@ def _funding_rate_updated(run: _Replay, log: Log, values: Mapping[str, Any]) -> 
         history.settle_funding(rate, underlying_price, log.block_time, window, period)
     except (Revert, MissingError):
         history.fraction = None
-    run.keep(log, "funding", log.address, history.after())
-    run.rows += funding_rows(run.at(log), log, values, history.fraction, period)
+    run.keep(log, "premium", log.address, history.after())
+    run.book.rows += funding_rows(run.book.at(log), log, values, history.fraction, period)
 
 
 def _liquidity_changed(run: _Replay, log: Log, _: Mapping[str, Any]) -> None:
     history = run.amms.setdefault(log.address, PremiumHistory(fraction=None))
     history.liquidity_history_index += 1
-    run.keep(log, "funding", log.address, history.after())
+    run.keep(log, "premium", log.address, history.after())
 
 
 HANDLERS: Final[dict[str, Callable[[_Replay, Log, Mapping[str, Any]], None]]] = {
@@ -244,7 +236,7 @@ HANDLERS: Final[dict[str, Callable[[_Replay, Log, Mapping[str, Any]], None]]] = 
     "PositionSettled": _position_settled,
     "PositionLiquidated": _position_liquidated,
     "ReserveSnapshotted": _reserve_snapshotted,
-    "FundingRateUpdated": _funding_rate_updated,
+    FUNDING: _funding_rate_updated,
     "LiquidityChanged": _liquidity_changed,
 }
 

@@ -12,6 +12,7 @@ from analyzer.protocols.perp_v1.deployments import VIEWER
 from analyzer.protocols.perp_v1.holdings import FIELDS
 from analyzer.protocols.perp_v1.reading import revert_reason
 from analyzer.reads import Failed, Read, Reads, Values
+from analyzer.rows import LIQUIDATABLE, UNKNOWN
 from analyzer.units import sdiv
 
 SIMULATION: Final = "liquidate"
@@ -80,7 +81,7 @@ def _compare(
     comparison: Comparison, account: StoredAccount, position: StoredPosition, theirs: Values
 ) -> None:
     subject, ours = position.position_id, position.outputs
-    if account.state == "unknown":
+    if account.state == UNKNOWN:
         _compare_unknown(comparison, account, subject, theirs)
         return
     stored = tuple(position.inputs[name] for name in FIELDS)
@@ -94,7 +95,7 @@ def _compare(
         viewed = theirs[VIEWER]
         said = _said(viewed) if isinstance(viewed, Failed) else viewed[1]
         comparison.compare("value", subject, VIEWER, margin, said)
-    verdict = account.state == "liquidatable"
+    verdict = account.state == LIQUIDATABLE
     comparison.compare("verdict", subject, "margin", verdict, _verdict(position, theirs))
     if SIMULATION in theirs:
         outcome = theirs[SIMULATION]

@@ -13,12 +13,18 @@ from analyzer.protocols.perp_v2.reading import Readings
 from analyzer.protocols.perp_v2.row_values import amount, shown
 from analyzer.protocols.perp_v2.state import Account, attempt
 from analyzer.reads import Failed, MissingError
-from analyzer.rows import At, Balances, MarginAccounts, Row
+from analyzer.rows import (
+    LIQUIDATABLE,
+    SAFE,
+    UNKNOWN,
+    At,
+    Balances,
+    MarginAccounts,
+    MarginState,
+    Row,
+)
 from analyzer.units import to_e18
 
-SAFE: Final = "safe"
-LIQUIDATABLE: Final = "liquidatable"
-UNKNOWN: Final = "unknown"
 CROSS: Final = "cross"
 NO_REASON: Final = "the contract reverts without a reason"
 
@@ -134,7 +140,7 @@ def _blocked_by(outcomes: Mapping[str, str]) -> str | None:
     return "; ".join(refused) or None
 
 
-def _state(verdict: Any) -> str:
+def _state(verdict: Any) -> MarginState:
     if isinstance(verdict, Failed):
         return UNKNOWN
     return LIQUIDATABLE if verdict else SAFE

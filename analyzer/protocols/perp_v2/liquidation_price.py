@@ -6,7 +6,6 @@ band are found exactly; a short has one edge.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from analyzer.protocols.perp_v2.account import (
     MarginAccount,
@@ -16,9 +15,7 @@ from analyzer.protocols.perp_v2.account import (
 from analyzer.protocols.perp_v2.perp_math import RATIO, WAD, mul_div, mul_ratio
 from analyzer.protocols.perp_v2.state import known
 from analyzer.reads import MissingError
-from analyzer.units import ceil_div
-
-Kind = Literal["flip", "never", "always"]
+from analyzer.rows import LiquidationKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class LiquidationPrice:
     between ``first_safe`` and ``below`` a long's verdict is not monotone.
     """
 
-    kind: Kind
+    kind: LiquidationKind
     below: int | None = None
     above: int | None = None
     first_safe: int | None = None
@@ -170,13 +167,3 @@ def get_reachable_liquidation(
         return nearest if nearest <= highest else None
     nearest_below = last_liquidatable_of_long(cut, highest)
     return nearest_below if nearest_below is not None and nearest_below >= lowest else None
-
-
-def get_distance_bps(mark: int, found: LiquidationPrice, *, is_liquidatable: bool) -> int | None:
-    """The move of the mark that liquidates, in basis points of it, rounded up; 0 if it is now."""
-    if is_liquidatable:
-        return 0
-    edge = found.below if found.below is not None else found.above
-    if edge is None or mark == 0:
-        return None
-    return ceil_div(abs(mark - edge) * 10_000, mark)

@@ -57,7 +57,7 @@ def market_rows(
 
 def collateral_rows(at: At, got: Readings, now: int) -> list[Row]:
     """Collateral tokens and the settlement token, which the vault takes for one dollar."""
-    contract = Source(name="contract", observed_at=now)
+    contract = Source(name="contract", role="derived", observed_at=now)
     decimals = got.system.config.settlement_decimals
     symbol = _claimed(got.values.get(("settlement", "symbol")))
     rows: list[Row] = [
@@ -133,7 +133,7 @@ def _price_rows(
         "premium": shown(attempt(get_premium, config, market)) if is_open else None,
         "markPriceRange": shown(reachable) if is_open else None,
     }
-    contract = Source(name="contract", observed_at=now)
+    contract = Source(name="contract", role="mark" if is_open else "derived", observed_at=now)
     rows: list[Row] = [_price(at, base_token, contract, priced.reference_price, reference)]
     if not is_open:
         return rows
@@ -141,6 +141,7 @@ def _price_rows(
     info = got.values.get(("market", base_token, "info"))
     pool = Source(
         name="spot",
+        role="mark",
         observed_at=now,
         is_used=False,
         deviation_limit_bps=info[4] // RATIO_PER_BPS if isinstance(info, tuple) else None,
@@ -155,7 +156,8 @@ def _index_price(at: At, got: Readings, base_token: str, priced: PricedMarket) -
     timeout = got.values.get(("feed", base_token, "getTimeout"))
     max_age = timeout if isinstance(timeout, int) else None
     source = Source(
-        name="index",
+        name="oracle",
+        role="reference",
         observed_at=latest[1] if isinstance(latest, tuple) else None,
         max_age=max_age,
         max_age_source=None if max_age is None else "ChainlinkPriceFeedV3.getTimeout",

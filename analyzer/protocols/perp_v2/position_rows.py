@@ -1,7 +1,7 @@
 """A position to its row: exact integers in ``inputs`` and ``outputs``, amounts beside them."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from analyzer.assets import asset_of
 from analyzer.protocols.perp_v2.account import MarginAccount
@@ -21,11 +21,9 @@ from analyzer.protocols.perp_v2.prices import get_mark_price_range
 from analyzer.protocols.perp_v2.reading import Readings
 from analyzer.protocols.perp_v2.row_values import amount, shown
 from analyzer.protocols.perp_v2.state import Order, attempt
+from analyzer.ratios import distance_bps, leverage_bps
 from analyzer.reads import Failed
-from analyzer.rows import At, Positions
-from analyzer.units import BASIS_POINTS, sdiv
-
-UNKNOWN: Final = "unknown"
+from analyzer.rows import UNKNOWN, At, Positions, Side
 
 
 def position_row(
@@ -42,7 +40,8 @@ def position_row(
     price = amount(position.priced.reference_price)
     cut = attempt(mark_slice, margin, base_token)
     found = attempt(get_liquidation_price, cut) if not isinstance(cut, Failed) else cut
-    edge = None if isinstance(found, Failed) else found.below if size > 0 else found.above
+    below, above = (None, None) if isinstance(found, Failed) else (found.below, found.above)
+    size_usd = None if isinstance(value, Failed) else abs(value)
     return Positions(
         at=at,
         position_id=f"{trader}:{base_token}",
@@ -52,7 +51,7 @@ def position_row(
         asset=asset_of(at.chain_id, base_token),
         side=side_of(size),
         collateral_token=None,
-        size_usd=None if isinstance(value, Failed) else abs(value),
+        size_usd=size_usd,
         size_tokens=abs(size),
         collateral_usd=None,
         collateral_amount=None,
@@ -63,11 +62,11 @@ def position_row(
         ),
         funding_owed_usd=amount(position.pending_funding_payment),
         borrowing_owed_usd=0,
-        leverage_bps=_leverage_bps(value, account["accountValue"]),
+        leverage_bps=leverage_bps(size_usd, amount(account["accountValue"])),
         liquidation_kind=UNKNOWN if isinstance(found, Failed) else found.kind,
-        liquidation_below=None if isinstance(found, Failed) else found.below,
-        liquidation_above=None if isinstance(found, Failed) else found.above,
-        distance_bps=_distance_bps(size, price, edge, found),
+        liquidation_below=below,
+        liquidation_above=above,
+        distance_bps=distance_bps(price, below, above),
         inputs=_inputs(position),
         outputs={
             **{name: shown(v) for name, v in position_outputs(margin, base_token).items()},
@@ -112,27 +111,9 @@ def unknown_position_row(
     )
 
 
-def side_of(size: int) -> str:
+def side_of(size: int) -> Side:
     """``long`` or ``short``; ``flat`` where a maker's range or what is left has no size now."""
     return "flat" if size == 0 else "long" if size > 0 else "short"
-
-
-def _leverage_bps(value: int | Failed, account_value: int | Failed) -> int | None:
-    """The position's value in terms of the whole account's."""
-    if isinstance(value, Failed) or isinstance(account_value, Failed) or account_value <= 0:
-        return None
-    return abs(value) * BASIS_POINTS // account_value
-
-
-def _distance_bps(
-    size: int, price: int | None, edge: int | None, found: LiquidationPrice | Failed
-) -> int | None:
-    """The adverse move of the mark that liquidates; negative once it is past."""
-    if isinstance(found, Failed) or found.kind == "never" or not price:
-        return None
-    if edge is None:
-        return 0
-    return sdiv((price - edge if size > 0 else edge - price) * BASIS_POINTS, price)
 
 
 def _inputs(position: Position) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from analyzer.errors import AnalyzerError
 from analyzer.protocol import Deployment, Probe, SnapshotRequest
-from analyzer.protocols.evidence import unreadable_logs
+from analyzer.protocols.evidence import NOT_READ, unreadable_logs
 from analyzer.protocols.perp_v2.account import System
 from analyzer.protocols.perp_v2.account_reads import account_of, account_questions
 from analyzer.protocols.perp_v2.config_reads import (
@@ -23,8 +23,13 @@ from analyzer.protocols.perp_v2.market_reads import market_of, market_questions,
 from analyzer.protocols.perp_v2.prices import PricedMarket, price_market
 from analyzer.protocols.perp_v2.state import Account
 from analyzer.reads import Failed, Read, Reads, Values
+from analyzer.rows import QualityKind
 
-UNREAD_FUND: Final = Failed("the insurance fund's account was not read")
+PAID_BY_FUND: Final = ("CollateralLiquidated", "BadDebtSettled")
+"""Events that move the insurance fund's account without naming it."""
+UNREAD_FUND: Final = Failed(
+    "the insurance fund's account was not read, and the logs do not tell all of it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +41,8 @@ class Readings:
     ledger: Ledger
     accounts: Mapping[str, Account | Failed]
     liquidator: Liquidator
-    differences: Sequence[tuple[str, str]]
-    not_found: Sequence[tuple[str, str]]
+    complaints: Sequence[tuple[QualityKind, str, str]]
+    """Where logs and contracts differ, or who may be missing: kind, account, detail."""
     values: Values
 
 
@@ -48,7 +53,7 @@ def read_snapshot(
     settlement_token: str = found.facts["settlementToken"]
     holdings = yield from _holdings(deployment, request, settlement_token)
     ledger = holdings.ledger
-    fund = deployment.contracts["InsuranceFund"]
+    fund, fund_ledger = deployment.contracts["InsuranceFund"], holdings.fund
     ticks = {base_token: _ticks(ledger, base_token) for base_token in ledger.markets}
     readable = {base_token: pool for base_token, pool in ledger.markets.items() if pool}
     questions: dict[Any, Read] = config_questions(deployment, settlement_token)
@@ -60,6 +65,8 @@ def read_snapshot(
     for trader, account in ledger.accounts.items():
         if trader not in holdings.failed:
             questions |= account_questions(deployment, trader, account)
+    if not isinstance(fund_ledger, Failed):
+        questions |= account_questions(deployment, fund, fund_ledger)
     first = yield questions
     config, now = config_of(deployment, found.release, first), request.block.time
     questions = {}
@@ -81,9 +88,9 @@ def read_snapshot(
         for trader, account in ledger.accounts.items()
         if trader not in holdings.failed
     }
-    has_fund = request.state is not None
-    fund_account = account_of(fund, ledger.accounts.get(fund, NO_ACCOUNT), first)
-    accounts.pop(fund, None)
+    fund_account = (
+        fund_ledger if isinstance(fund_ledger, Failed) else account_of(fund, fund_ledger, first)
+    )
     return Readings(
         system=System(
             config=config,
@@ -94,11 +101,10 @@ def read_snapshot(
         ledger=ledger,
         accounts=accounts | dict(holdings.failed),
         liquidator=Liquidator(
-            insurance_fund=fund_account if has_fund else UNREAD_FUND,
+            insurance_fund=fund_account,
             insurance_fund_wallet=first["fund", "wallet"],
         ),
-        differences=holdings.differences,
-        not_found=holdings.not_found,
+        complaints=holdings.complaints,
         values=Values({**first, **second, **third}),
     )
 
@@ -109,8 +115,8 @@ class _Holdings:
 
     ledger: Ledger
     failed: Mapping[str, Failed]
-    differences: Sequence[tuple[str, str]]
-    not_found: Sequence[tuple[str, str]]
+    complaints: Sequence[tuple[QualityKind, str, str]]
+    fund: LedgerAccount | Failed
 
 
 def _holdings(
@@ -139,8 +145,9 @@ def _holdings(
     is_asked = request.state is None or request.source == "state"
     traders = [*sorted(known), *doubtful]
     state, failed = yield from read_ledger(deployment, traders, is_optional=not is_asked)
-    differences = [
-        (trader, difference)
+    fund_state, fund_failed = yield from read_ledger(deployment, [fund], is_optional=True)
+    differences: list[tuple[QualityKind, str, str]] = [
+        ("position_difference", trader, difference)
         for trader, account in state.accounts.items()
         if request.state is not None
         and (difference := _difference(logs.accounts.get(trader, NO_ACCOUNT), account))
@@ -152,17 +159,26 @@ def _holdings(
         if trader in request.accounts or not account.is_empty
     }
     unread = {t: known[t] for t in unknown if t in known and t not in accounts}
-    funds = {fund: logs.accounts[fund]} if fund in logs.accounts else {}
+    has_doubts = bool(differences or unknown) or any(
+        fund in log.addresses or log.event in PAID_BY_FUND for log in unreadable_logs(request.state)
+    )
+    fund_account: LedgerAccount | Failed = (
+        fund_state.accounts[fund]
+        if fund not in fund_failed
+        else UNREAD_FUND
+        if request.state is None or has_doubts
+        else logs.accounts.get(fund, NO_ACCOUNT)
+    )
     return _Holdings(
         Ledger(
             markets={**logs.markets, **state.markets},
             collaterals=tuple(sorted({*logs.collaterals, *state.collaterals} - {settlement_token})),
-            accounts=accounts | unread | funds,
+            accounts=accounts | unread,
             traded=logs.traded,
         ),
         unknown,
-        differences,
-        [(t, f.reason) for t, f in failed.items() if t not in unknown],
+        [*differences, *((NOT_READ, t, f.reason) for t, f in failed.items() if t not in unknown)],
+        fund_account,
     )
 
 

@@ -1,6 +1,7 @@
 """The state of a replay while it runs, and the rows that it has made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from analyzer.evm import Log
@@ -16,6 +17,7 @@ from analyzer.protocols.perp_v2.ledger import (
     position_of,
     position_state,
 )
+from analyzer.rows import EventKind, PositionEvents
 
 NO_POSITION: Final = LedgerPosition(0, 0)
 
@@ -31,12 +33,12 @@ class Replayed:
 
     def position(self, trader: str, base_token: str) -> LedgerPosition:
         """A position; an unregistered one is empty."""
-        kept = self.book.state.get(position_key(trader, base_token))
-        return position_of(kept) if kept is not None else NO_POSITION
+        return self.registered(trader, base_token) or NO_POSITION
 
-    def is_registered(self, trader: str, base_token: str) -> bool:
-        """Whether the market is among the trader's base tokens."""
-        return position_key(trader, base_token) in self.book.state
+    def registered(self, trader: str, base_token: str) -> LedgerPosition | None:
+        """A position, if the market is among the trader's base tokens."""
+        kept = self.book.state.get(position_key(trader, base_token))
+        return None if kept is None else position_of(kept)
 
     def account(self, trader: str) -> dict[str, Any]:
         """An account's own state, to be changed and emitted."""
@@ -53,7 +55,12 @@ class Replayed:
         return collateral_key(token) in self.book.state
 
     def emit(
-        self, log: Log, kind: str, state_key: str, after: Mapping[str, Any] | None, **columns: Any
+        self,
+        log: Log,
+        kind: EventKind,
+        state_key: str,
+        after: Mapping[str, Any] | None,
+        **columns: Any,
     ) -> None:
         """One row: what happened, and the state that it leaves under its key."""
         if "account" in columns:
@@ -63,7 +70,7 @@ class Replayed:
         self.book.leave(log, kind, state_key, after, **columns)
 
     def emit_account(
-        self, log: Log, kind: str, trader: str, after: Mapping[str, Any], **columns: Any
+        self, log: Log, kind: EventKind, trader: str, after: Mapping[str, Any], **columns: Any
     ) -> None:
         """A row that leaves an account's own state behind."""
         self.emit(log, kind, account_key(trader), after, **({"account": trader} | columns))
@@ -71,7 +78,7 @@ class Replayed:
     def emit_position(
         self,
         log: Log,
-        kind: str,
+        kind: EventKind,
         trader: str,
         base_token: str,
         after: LedgerPosition | None,
@@ -96,3 +103,21 @@ class Replayed:
             "changes": before["changes"] + changes,
         }
         self.emit(log, "market", ended_key(base_token), after, market=base_token)
+
+    def name_liquidation(self, log: Log, trader: str, base_token: str, fee: int) -> bool:
+        """Call the trade of a position earlier in the transaction its liquidation, if it is there.
+
+        The penalty comes on top of what the trade itself cost.
+        """
+        rows = self.book.rows
+        for place in reversed(range(len(rows))):
+            row = rows[place]
+            if not isinstance(row, PositionEvents):
+                continue
+            if row.tx_hash != log.tx_hash:
+                return False
+            is_its = row.position_id == f"{trader}:{base_token}"
+            if is_its and row.size_delta_usd is not None and row.fee_usd is not None:
+                rows[place] = replace(row, kind="liquidate", fee_usd=row.fee_usd + fee)
+                return True
+        return False

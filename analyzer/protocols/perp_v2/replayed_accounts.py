@@ -31,7 +31,7 @@ def withdrawn(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
         )
         account["owedRealizedPnl"] = 0
     told = _move(replayed, account, token, -event["amount"])
-    replayed.emit_account(log, "withdrawal", trader, account, **told)
+    replayed.emit_account(log, "withdraw", trader, account, **told)
 
 
 def pnl_realized(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
@@ -45,18 +45,20 @@ def pnl_realized(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None
 def position_liquidated(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
     """``ClearingHouse.PositionLiquidated``: the position has moved already; who took it over."""
     liquidator, trader = event["liquidator"].lower(), event["trader"].lower()
+    base_token, fee = event["baseToken"].lower(), event["liquidationFee"]
+    if not replayed.name_liquidation(log, trader, base_token, fee):
+        replayed.emit_position(
+            log,
+            "liquidate",
+            trader,
+            base_token,
+            replayed.registered(trader, base_token),
+            size_delta_usd=-event["positionNotional"],
+            fee_usd=fee,
+        )
     account = replayed.account(liquidator)
     account["liquidations"] += 1
-    replayed.emit_account(
-        log,
-        "liquidation",
-        liquidator,
-        account,
-        account=trader,
-        market=event["baseToken"].lower(),
-        size_delta_usd=-event["positionNotional"],
-        fee_usd=event["liquidationFee"],
-    )
+    replayed.emit_account(log, "liquidator", liquidator, account, market=base_token)
 
 
 def collateral_liquidated(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
@@ -68,7 +70,7 @@ def collateral_liquidated(replayed: Replayed, log: Log, event: Mapping[str, Any]
     account["settlementBalance"] += event["repaidSettlementWithoutInsuranceFundFeeX10_S"]
     replayed.emit_account(
         log,
-        "collateral_liquidation",
+        "liquidate_collateral",
         trader,
         account,
         collateral_token=token,

@@ -10,6 +10,7 @@ from analyzer.protocols.perp_v2.perp_math import WAD
 from analyzer.protocols.perp_v2.position import DUST
 from analyzer.protocols.perp_v2.replayed import Replayed
 from analyzer.reads import MalformedError
+from analyzer.rows import EventKind, Side
 
 
 def position_changed(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ def position_changed(replayed: Replayed, log: Log, event: Mapping[str, Any]) -> 
     grows = abs(after.taker_position_size) > abs(before.taker_position_size)
     replayed.emit_position(
         log,
-        "increase" if grows else "decrease",
+        _kind(before, after),
         trader,
         base_token,
         None if _is_deregistered(after) else after,
@@ -101,11 +102,19 @@ def funding_payment_settled(replayed: Replayed, log: Log, event: Mapping[str, An
         "funding",
         trader,
         base_token,
-        replayed.position(trader, base_token)
-        if replayed.is_registered(trader, base_token)
-        else None,
+        replayed.registered(trader, base_token),
         pnl_usd=-event["fundingPayment"],
     )
+
+
+def _kind(before: LedgerPosition, after: LedgerPosition) -> EventKind:
+    """What a trade did to the taker's side; a maker's orders keep a position open without it."""
+    old, new = before.taker_position_size, after.taker_position_size
+    if old and not new and not after.orders:
+        return "close"
+    if old * new < 0:
+        return "flip"
+    return "increase" if abs(new) > abs(old) else "decrease"
 
 
 def _changed_order(order: LedgerOrder, event: Mapping[str, Any]) -> LedgerOrder:
@@ -131,7 +140,7 @@ def _is_deregistered(position: LedgerPosition) -> bool:
     return not position.orders and all(abs(size) < DUST for size in sizes)
 
 
-def _side(position: LedgerPosition) -> str | None:
+def _side(position: LedgerPosition) -> Side | None:
     if position.taker_position_size == 0:
         return None
     return "long" if position.taker_position_size > 0 else "short"

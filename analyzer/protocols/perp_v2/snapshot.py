@@ -3,11 +3,11 @@
 from typing import Final
 
 from analyzer.protocol import Deployment, Probe, Snapshot, SnapshotRequest
-from analyzer.protocols.evidence import not_read
+from analyzer.protocols.evidence import NOT_READ, not_read
 from analyzer.protocols.perp_v2.account_rows import account_rows, insurance_fund_row
 from analyzer.protocols.perp_v2.contracts import PROTOCOL_NAME
 from analyzer.protocols.perp_v2.market_rows import collateral_rows, market_rows
-from analyzer.protocols.perp_v2.reading import Readings, read_snapshot
+from analyzer.protocols.perp_v2.reading import read_snapshot
 from analyzer.protocols.perp_v2.totals import ledger_totals
 from analyzer.reads import Reads
 from analyzer.rows import At, DataQuality, Positions, Row
@@ -30,13 +30,16 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
         interest = _open_interest(base_token, positions) if is_whole else None
         rows += market_rows(at, got, base_token, interest, request.block.time)
     rows += collateral_rows(at, got, request.block.time)
-    rows += _differences(at, got)
-    missing = [not_read(at, trader, reason) for trader, reason in got.not_found]
+    complaints = [
+        DataQuality(at=at, kind=kind, subject=trader, detail=detail)
+        for kind, trader, detail in got.complaints
+    ]
     if is_whole:
         rows += ledger_totals(at, got)
         if not got.system.markets:
-            missing.append(not_read(at, "markets", "no log names a market: read all logs"))
-    return Snapshot([*rows, *missing], PRICE_BASIS, complete=not missing)
+            complaints.append(not_read(at, "markets", "no log names a market: read all logs"))
+    is_complete = not any(one.kind == NOT_READ for one in complaints)
+    return Snapshot([*rows, *complaints], PRICE_BASIS, is_complete)
 
 
 def _open_interest(base_token: str, positions: list[Positions]) -> dict[str, int] | None:
@@ -48,10 +51,3 @@ def _open_interest(base_token: str, positions: list[Positions]) -> dict[str, int
                 return None
             interest[position.side] += position.size_usd
     return interest
-
-
-def _differences(at: At, got: Readings) -> list[Row]:
-    return [
-        DataQuality(at=at, kind="position_difference", subject=trader, detail=detail)
-        for trader, detail in got.differences
-    ]

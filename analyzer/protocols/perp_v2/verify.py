@@ -8,6 +8,7 @@ from analyzer.protocol import Comparison, Deployment, StoredAccount, StoredPosit
 from analyzer.protocols.perp_v2.contracts import order_id, role
 from analyzer.protocols.perp_v2.deployment_options import liquidator
 from analyzer.reads import Failed, Read, Reads, Values
+from analyzer.rows import LIQUIDATABLE, SAFE, UNKNOWN
 
 ACCOUNT_VIEWS: Final = {
     "accountValue": ("ClearingHouse", "getAccountValue"),
@@ -31,8 +32,6 @@ POSITION_VIEWS: Final = {
     "totalOpenNotional": ("AccountBalance", "getTotalOpenNotional"),
     "pendingFundingPayment": ("Exchange", "getPendingFundingPayment"),
 }
-LIQUIDATABLE: Final = "liquidatable"
-UNKNOWN: Final = "unknown"
 LIQUIDATOR_LIMITS: Final = ("CH_NEFCI", "AB_MNE")
 """Reverts for want of the caller's own margin or room: the trader's side had passed before."""
 TRADER_REFUSALS: Final = ("Pausable: paused", "CH_MNO", "CH_CLWTISO", "CH_EAV", "CH_PSZ")
@@ -149,7 +148,7 @@ def _compare_account(
     if isinstance(value, Failed) or isinstance(requirement, Failed):
         theirs = UNKNOWN
     else:
-        theirs = LIQUIDATABLE if value < requirement else "safe"
+        theirs = LIQUIDATABLE if value < requirement else SAFE
     comparison.compare("verdict", subject, "margin", account.state, theirs)
     ours = account.inputs["settlementBalance"]
     _compare(
