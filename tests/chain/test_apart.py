@@ -722,6 +722,7 @@ def test_modules_that_lie_about_are_not_imported(parent, gated, gate, tmp_path, 
     assert err == ""
 
 
+@pytest.mark.real_clock  # -E: what mends sleeping on a shifted clock is not looked at either
 def test_what_a_parent_does_not_look_at_its_process_does_not_either(parent, gated, gate):
     gate.opened.set()
     environment = {"PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error"}
