@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from traceback import extract_tb, format_list
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code; a known error is one sentence."""
+def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> None:
+    """Run the command line and exit with its code; a known error is one sentence.
+
+    ``now`` is the time of the run, for whoever fixes it: the machine's clock unless given.
+    """
     _open_closed_streams()
     try:
-        code = _run(arguments)
+        code = _run(arguments, now)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         if arguments is None:
@@ -26,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, now: datetime | None) -> int:
     """The code of a run that met no bug; modules are imported where Ctrl-C is ours already."""
     import click  # noqa: PLC0415
 
@@ -34,7 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from analyzer.errors import AnalyzerError  # noqa: PLC0415
 
     try:
-        code = cli.main(arguments, standalone_mode=False, prog_name="perpscope")
+        code = cli.main(arguments, standalone_mode=False, prog_name="perpscope", obj=now)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as shown:
         shown.show()

@@ -3,9 +3,9 @@
     python -m tests.conditions clock [PYTEST ARGUMENT...]   five years ahead
     python -m tests.conditions load [PYTEST ARGUMENT...]    beside two busy loops
 
-Tests that need the real clock (signals, closed pipes) carry the marker ``real_clock``. The library
-that shifts the clock is Debian's ``libfaketime``: the machine's own, or one unpacked beside the
-other packages that tests fetch.
+Tests that need the real clock carry the marker ``real_clock``. The library that shifts the clock is
+Debian's ``libfaketime``: the machine's own, or one that is unpacked beside the other packages that
+tests fetch, for which nobody has to be root.
 """
 
 import os
@@ -17,55 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-UNPACKED = ROOT / ".cache" / "faketime"
-LIBRARY = "usr/lib/*/faketime/libfaketime.so.1"
+HERE = Path(__file__).parent
+CACHE = HERE.parent / ".cache"
+UNPACKED = CACHE / "faketime"
+LIBRARY = "usr/lib/*/faketime/libfaketimeMT.so.1"
+PACKAGE = "libfaketime"
 AHEAD = "+1826d"
-BUSY = "while True: pass"
-
-
-def shifted_clock() -> dict[str, str]:
-    """The environment in which the wall clock is five years ahead; durations stay true."""
-    return {
-        "LD_PRELOAD": str(_library()),
-        "FAKETIME": AHEAD,
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-
-@contextmanager
-def busy_loops(count: int = 2) -> Iterator[None]:
-    """As many processes that use a core each, until the end of the block."""
-    loops = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
-
-
-def _library() -> Path:
-    for root in (Path("/"), UNPACKED):
-        if found := sorted(root.glob(LIBRARY)):
-            return found[0]
-    if shutil.which("apt-get") is None:
-        sys.exit("libfaketime is missing: install it, or run this on Debian")
-    with tempfile.TemporaryDirectory() as folder:
-        packages = ["libfaketime"]
-        download = ["apt-get", "download", "--quiet", *packages]
-        if subprocess.run(download, cwd=folder, check=False).returncode:
-            subprocess.run(["apt-get", "update", "--quiet"], check=True)
-            subprocess.run(download, cwd=folder, check=True)
-        for package in Path(folder).glob("*.deb"):
-            subprocess.run(["dpkg", "-x", package, UNPACKED], check=True)
-    return min(UNPACKED.glob(LIBRARY))
-
-
-def _pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-n", "2", *arguments]
-    return subprocess.run(command, env=os.environ | environment, check=False).returncode
+BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+"""Ends with whoever started it, however that ends."""
+CLOCK = "import time\ntime.sleep(0.001)\nprint(time.time())"
+FOUR_YEARS = 4 * 365 * 86_400
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,6 +39,73 @@ def main(arguments: Sequence[str]) -> int:
                 return _pytest(more, {})
         case _:
             sys.exit(str(__doc__))
+
+
+def shifted_clock() -> dict[str, str]:
+    """The environment in which the wall clock is five years ahead; durations stay true."""
+    shifted = {
+        "LD_PRELOAD": str(_library()),
+        "FAKETIME": AHEAD,
+        "DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(HERE / "shifted"),
+    }
+    if _clock(shifted) < _clock({}) + FOUR_YEARS:
+        sys.exit(f"{shifted['LD_PRELOAD']} does not shift the clock: nothing would be proven")
+    return shifted
+
+
+@contextmanager
+def busy_loops(count: int = 2) -> Iterator[None]:
+    """As many processes that each want a processor, until the end of the block."""
+    loops: list[subprocess.Popen[bytes]] = []
+    try:
+        for _ in range(count):
+            loops.append(subprocess.Popen([sys.executable, "-c", BUSY]))  # noqa: PERF401  each is ended
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def _library() -> Path:
+    for root in (Path("/"), UNPACKED):
+        if found := sorted(root.glob(LIBRARY)):
+            return found[0]
+    if shutil.which("apt-get") is None:
+        sys.exit(f"{PACKAGE} is missing, and there is no apt-get to fetch it: install it")
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        if not _downloaded(folder):
+            if os.geteuid() != 0:
+                sys.exit(f"apt-get cannot find {PACKAGE}: run `apt-get update` as root, or install")
+            subprocess.run(["apt-get", "update", "--quiet"], check=True)
+            if not _downloaded(folder):
+                sys.exit(f"apt-get cannot fetch {PACKAGE}: install it")
+        (package,) = Path(folder).glob("*.deb")
+        unpacked = Path(folder) / "unpacked"
+        subprocess.run(["dpkg", "-x", package, unpacked], check=True)
+        shutil.rmtree(UNPACKED, ignore_errors=True)
+        unpacked.rename(UNPACKED)
+    return min(UNPACKED.glob(LIBRARY))
+
+
+def _downloaded(folder: str) -> bool:
+    """Whether apt-get has put the package into a folder, for which it need not be root."""
+    command = ["apt-get", "download", "--quiet", PACKAGE]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0
+
+
+def _clock(environment: Mapping[str, str]) -> float:
+    """What time it is for a process that has slept."""
+    command = [sys.executable, "-c", CLOCK]
+    env = {**os.environ, **environment}
+    return float(subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def _pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", "-n", "2", *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from analyzer.__main__ import main
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+"""The time of a test's run, later than every recorded block: what is found is the same any day."""
 GMX_V1_RECORDING = FIXTURES / "demo" / "gmx_v1.json.gz"
 
 
@@ -36,7 +39,7 @@ def perpscope(capfd, monkeypatch, tmp_path) -> Callable[..., Ran]:
     def run(*arguments: object) -> Ran:
         capfd.readouterr()
         with pytest.raises(SystemExit) as exited:
-            main([str(argument) for argument in arguments])
+            main([str(argument) for argument in arguments], NOW)
         out, err = capfd.readouterr()
         return Ran(int(exited.value.code or 0), out, err)
 

@@ -12,6 +12,7 @@ from analyzer.cli.app import COMMANDS
 from analyzer.findings import load
 from analyzer.protocols import protocols
 from tests.benchmarks import gmx_sdk, gmx_sdk_table
+from tests.conftest import NOW
 
 CHAINS = {
     10: "Optimism",
@@ -28,7 +29,7 @@ def run(*arguments: str) -> str:
     code = None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main(arguments)
+            main(arguments, NOW)
         except SystemExit as exited:
             code = exited.code
     if code not in (0, 1):

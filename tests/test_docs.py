@@ -9,6 +9,7 @@ import pytest
 from analyzer.cli.app import COMMANDS, cli
 from analyzer.cli.config import load_config
 from analyzer.findings import catalogue, load
+from tests.conftest import NOW
 from tests.docs import CATALOGUE, README, ROOT, generated_readme
 
 
@@ -26,7 +27,7 @@ def test_the_readmes_configuration_is_valid(tmp_path):
     assert tomllib.loads(example)
     path = tmp_path / "perpscope.toml"
     path.write_text(example)
-    config = load_config(path)
+    config = load_config(path, NOW)
     assert len(config.deployment_tables) == len(config.ignored) == 1
 
 

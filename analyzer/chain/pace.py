@@ -17,16 +17,22 @@ _HINTS: Final = ("backoff_seconds", "retry_after", "retryafter", "try_again_in")
 class Pace:
     """One gate for all threads: requests leave at most at the rate, and none during a pause."""
 
-    def __init__(self, per_second: float | None, sleep: Callable[[float], object]) -> None:
+    def __init__(
+        self,
+        per_second: float | None,
+        sleep: Callable[[float], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._gap = 1 / per_second if per_second else 0.0
         self._sleep = sleep
+        self._clock = clock
         self._next = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
         """Wait for this request's turn."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             turn = max(now, self._next)
             self._next = turn + self._gap
         if turn > now:
@@ -35,10 +41,10 @@ class Pace:
     def pause(self, seconds: float) -> None:
         """Let no request leave for so many seconds."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+            self._next = max(self._next, self._clock() + seconds)
 
 
-def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
     """Seconds until the time that a ``Retry-After`` header names (seconds, or an HTTP date)."""
     value = headers.get("Retry-After", "").strip()
     if (seconds := _seconds(value)) is not None:

@@ -1,7 +1,7 @@
 """What a node's reply means: the result, or why there is none; single requests and batches."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -51,8 +51,9 @@ _SEVERAL: Final = msgspec.json.Decoder(list[_Envelope] | _Envelope)
 class ReplyReader:
     """Reads one node's replies; what it quotes of them has been cleared of secrets."""
 
-    def __init__(self, hider: Hider) -> None:
+    def __init__(self, hider: Hider, now: Callable[[], float]) -> None:
         self._hider = hider
+        self._now = now
 
     def single(self, sent: Sent, reply: Reply) -> Outcome:
         """The outcome of one request."""
@@ -130,7 +131,7 @@ class ReplyReader:
             code, data = error.get("code"), error.get("data")
             message = error.get("message") or (data if isinstance(data, str) else f"code {code}")
         text = str(message)[:MAX_WORDS]
-        wait = retry_after(reply.headers)
+        wait = retry_after(reply.headers, self._now)
         return RpcFailure(
             kind=classify(method, text, code, reply.status),
             method=method,

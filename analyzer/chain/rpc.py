@@ -40,7 +40,7 @@ class Rpc:
         self.batch_size = settings.batch_size
         self.max_attempts = settings.max_attempts
         self._transport = transport
-        self._replies = ReplyReader(hider)
+        self._replies = ReplyReader(hider, settings.now)
         self._settings = settings
         self._notify = notify
         self._closed = threading.Event()

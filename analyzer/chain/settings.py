@@ -1,5 +1,6 @@
 """How a node is spoken to: patience, pace and sizes. Nothing here is a secret."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,8 @@ class Settings:
     single pause between tries. ``log_window`` is the first range of blocks asked for; it adapts
     itself up to ``max_log_window``. ``bloom_checks`` is how many blocks without logs are checked
     in each range far below the head. ``replaceable`` says that another node stands by: silence is
-    then waited for less. ``sleep`` replaces waiting, for tests.
+    then waited for less. ``now`` is the clock that HTTP dates are compared with. ``sleep`` replaces
+    waiting, for tests.
     """
 
     timeout: float = 30.0
@@ -29,6 +31,7 @@ class Settings:
     max_response_bytes: int = 1 << 26
     bloom_checks: int = 10
     replaceable: bool = False
+    now: Callable[[], float] = field(default=time.time, repr=False, compare=False)  # noqa: TID251
     sleep: Callable[[float], object] | None = field(default=None, repr=False, compare=False)
 
 

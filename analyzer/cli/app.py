@@ -139,11 +139,13 @@ def cli(
       perpscope demo
       perpscope index --rpc-url $ETH_RPC_URL --db risk.duckdb && perpscope check --db risk.duckdb
     """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     from analyzer.cli.config import load_config  # noqa: PLC0415
 
-    settings = load_config(config)
-    ctx.default_map = settings.default_map(list(COMMANDS))
-    ctx.obj = settings.with_talk(-1 if quiet else verbose)
+    now = ctx.obj or datetime.now(UTC)  # noqa: TID251  nothing else looks at the clock
+    ctx.obj = load_config(config, now, talk=-1 if quiet else verbose)
+    ctx.default_map = ctx.obj.default_map(list(COMMANDS))
 
 
 read_environment(cli)

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Final
 
 import click
 
-from analyzer.cli.config import Config, Ignored
+from analyzer.cli.config import Config
 from analyzer.cli.options import (
     SEVERITIES,
     output_options,
@@ -108,7 +108,7 @@ def check(
         if known["stale_data"] not in chosen:
             chosen.append(known["stale_data"])
         param = [*param, f"max_age={max_age}"]
-    asked = asked_params(param, known.values())
+    asked = asked_params(param, known.values(), config.now)
     with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
         if as_of.block is None:
@@ -118,7 +118,7 @@ def check(
             compared = Compared(tuple(results))
     if as_of.block is None and not no_record:
         _remember(db, compared)
-    ignored = _ignored(ignore, config.ignored)
+    ignored = _ignored(ignore, config)
     shown = gravest_first(_without(result, ignored) for result in compared.results)
     ended = [one for one in compared.ended if one.id not in ignored]
     emit(shown, format_name, output, ended)
@@ -145,12 +145,13 @@ def _remember(db: Path, compared: Compared) -> None:
         click.echo(f"the next run will call these findings new again: {error}", err=True)
 
 
-def _ignored(named: Sequence[str], configured: Sequence[Ignored]) -> set[str]:
-    today = datetime.now(UTC).date().isoformat()
-    for one in configured:
+def _ignored(named: Sequence[str], config: Config) -> set[str]:
+    today = config.now.astimezone(UTC).date().isoformat()
+    for one in config.ignored:
         if one.until is not None and len(one.until) != len(today):
             raise AnalyzerError(f"[[ignore]] {one.id} has `until` {one.until!r}: write 2027-01-31")
-    return {*named, *(one.id for one in configured if one.until is None or one.until >= today)}
+    lasting = (one.id for one in config.ignored if one.until is None or one.until >= today)
+    return {*named, *lasting}
 
 
 def _without(result: Result, ignored: set[str]) -> Result:

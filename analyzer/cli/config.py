@@ -3,7 +3,8 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,8 +46,12 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the configuration file says; empty where there is none."""
+    """What the configuration file says, empty where there is none, and what every command is told.
 
+    ``now`` is the time of the run, ``talk`` how much is to be said on stderr.
+    """
+
+    now: datetime
     path: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     deployment_tables: Sequence[Mapping[str, Any]] = ()
@@ -64,16 +69,12 @@ class Config:
             for command in commands
         }
 
-    def with_talk(self, talk: int) -> "Config":
-        """The same with how much is to be said on stderr."""
-        return replace(self, talk=talk)
 
-
-def load_config(path: Path | None) -> Config:
+def load_config(path: Path | None, now: datetime, talk: int = 0) -> Config:
     """The named file, ``./perpscope.toml``, or the user's own; an unknown key is an error."""
     chosen = path or _found()
     if chosen is None:
-        return Config()
+        return Config(now, talk=talk)
     try:
         document = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -82,10 +83,10 @@ def load_config(path: Path | None) -> Config:
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise AnalyzerError(f"{chosen.name} is not readable TOML: {error}") from error
-    return _config(chosen, document)
+    return _config(chosen, document, now, talk)
 
 
-def _config(path: Path, document: Mapping[str, Any]) -> Config:
+def _config(path: Path, document: Mapping[str, Any], now: datetime, talk: int) -> Config:
     known = (*OPTION_KEYS, *TABLES)
     for key in document:
         if key not in known:
@@ -102,10 +103,12 @@ def _config(path: Path, document: Mapping[str, Any]) -> Config:
     if not isinstance(ignored, list):
         raise AnalyzerError(f"`ignore` in {path.name} must be [[ignore]] tables")
     return Config(
+        now,
         path=path,
         options=options,
         deployment_tables=tables,
         ignored=[_ignored(path, table) for table in ignored],
+        talk=talk,
     )
 
 

@@ -26,7 +26,7 @@ from analyzer.store import derived
 
 FORMATS = ("json", "csv", "parquet")
 SHOWN = 6
-AS_RECORDED = Asked({"stale_data.max_age": str(10**9)})
+AS_RECORDED = {"stale_data.max_age": str(10**9)}
 """That the recorded chains are old is no finding: they are what they are."""
 
 
@@ -66,15 +66,13 @@ def demo(config: Config, output_dir: Path) -> int:
     findings = [query for query in queries.values() if query.is_finding]
     with open_as_of(db) as connection:
         now = max(snapshot.block_time for snapshot in derived.snapshots(connection))
-        moment = datetime.fromtimestamp(now, UTC)
-        results = run_all(connection, findings, AS_RECORDED, Filters(), moment)
+        asked = Asked(AS_RECORDED, datetime.fromtimestamp(now, UTC))
+        results = run_all(connection, findings, asked, Filters())
     click.echo()
     found = gravest_first(result for result in results if result.rows)
     write([_first(result) for result in found], "table", sys.stdout)
     exports = output_dir / "exports"
-    written = export_all(
-        db, exports, list(queries.values()), AS_RECORDED, Filters(), FORMATS, talk=-1, now=moment
-    )
+    written = export_all(db, exports, list(queries.values()), asked, Filters(), FORMATS, talk=-1)
     click.echo(f"\n{len(written)} files (JSON, CSV, Parquet) in {exports}")
     click.echo(f"the database is {db}: try `perpscope show positions --db {db}`")
     return 0

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -42,7 +43,7 @@ class Explained:
 @click.option("-f", "--format", "format_name", type=click.Choice(["table", "json"]))
 @click.pass_obj
 def explain(
-    config: Config,  # noqa: ARG001  every command is given it
+    config: Config,
     identifier: str,
     db: Path,
     mainnet_rpc_url: str | None,
@@ -68,7 +69,7 @@ def explain(
         if "." in wanted:
             (wanted,) = resolve_accounts([wanted], mainnet_rpc_url)
         with open_as_of(db, AsOf(block, complete)) as connection:
-            explained = _find(connection, wanted, list(known.values()))
+            explained = _find(connection, wanted, list(known.values()), config.now)
     if not explained:
         raise AnalyzerError(
             f"nothing in {db.name} has the id {identifier}: `perpscope check` and "
@@ -82,9 +83,12 @@ def explain(
     return 0
 
 
-def _find(connection: DuckDBPyConnection, wanted: str, queries: list[Query]) -> list[Explained]:
+def _find(
+    connection: DuckDBPyConnection, wanted: str, queries: list[Query], now: datetime
+) -> list[Explained]:
     if len(wanted) == ID_LENGTH:
-        return _finding(connection, wanted, [query for query in queries if query.is_finding])
+        findings = [query for query in queries if query.is_finding]
+        return _finding(connection, wanted, findings, now)
     return [
         _account(snapshot, account)
         for snapshot in derived.snapshots(connection)
@@ -94,8 +98,10 @@ def _find(connection: DuckDBPyConnection, wanted: str, queries: list[Query]) -> 
     ]
 
 
-def _finding(connection: DuckDBPyConnection, wanted: str, queries: list[Query]) -> list[Explained]:
-    for result in run_all(connection, queries, Asked({}), Filters()):
+def _finding(
+    connection: DuckDBPyConnection, wanted: str, queries: list[Query], now: datetime
+) -> list[Explained]:
+    for result in run_all(connection, queries, Asked({}, now), Filters()):
         names = [column.name for column in result.columns]
         for row, finding in zip(result.rows, result.findings, strict=True):
             if finding.id == wanted:
@@ -108,7 +114,7 @@ def _finding(connection: DuckDBPyConnection, wanted: str, queries: list[Query]) 
                         Line("advice", result.query.advice),
                     ],
                 )
-                return [about, *(_find(connection, str(margin_id), []) if margin_id else ())]
+                return [about, *(_find(connection, str(margin_id), [], now) if margin_id else ())]
     return []
 
 

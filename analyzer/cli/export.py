@@ -1,7 +1,6 @@
 """`perpscope export`: every finding and report to files."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -75,7 +74,7 @@ def export(
 
         unknown = next(one for one in name if one not in known)
         raise click.UsageError(f"there is no query {unknown!r}: {nearest(unknown, known)}")
-    asked = asked_params(param, known.values())
+    asked = asked_params(param, known.values(), config.now)
     written = export_all(db, output_dir, chosen, asked, filters, formats, as_of, config.talk)
     if config.talk >= 0:
         click.echo(f"wrote {len(written)} files to {output_dir}", err=True)
@@ -91,11 +90,10 @@ def export_all(
     formats: Sequence[str],
     as_of: AsOf = NEWEST,
     talk: int = 0,
-    now: datetime | None = None,
 ) -> list[Path]:
     """One file for each query and format; a query without rows gives a file without rows."""
     with open_asked(db, as_of, filters, talk) as connection:
-        results = run_all(connection, queries, asked, filters, now)
+        results = run_all(connection, queries, asked, filters)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for result in results:

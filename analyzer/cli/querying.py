@@ -27,9 +27,13 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Parameters as a user gave them: for every query, or as ``query.name`` for one."""
+    """Parameters as a user gave them: for every query, or as ``query.name`` for one.
+
+    ``now`` is the time of the run, for the queries that ask for it.
+    """
 
     params: Mapping[str, str]
+    now: datetime
 
     def of(self, query: Query) -> dict[str, str]:
         """Those that this query takes."""
@@ -92,7 +96,7 @@ def query_options(command: Command) -> Command:
 NEWEST: Final = AsOf()
 
 
-def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
+def asked_params(texts: Sequence[str], queries: Iterable[Query], now: datetime) -> Asked:
     """``name=value`` texts; a name that no query takes is an error that names the nearest one."""
     known: set[str] = set()
     for query in queries:
@@ -106,7 +110,7 @@ def asked_params(texts: Sequence[str], queries: Iterable[Query]) -> Asked:
         if name not in known:
             raise AnalyzerError(f"--param {name} is no parameter: {nearest(name, known)}")
         params[name] = value
-    return Asked(params)
+    return Asked(params, now)
 
 
 def choose(names: Sequence[str], queries: Mapping[str, Query], *, findings: bool) -> list[Query]:
@@ -203,12 +207,10 @@ def run_all(
     queries: Sequence[Query],
     asked: Asked,
     filters: Filters,
-    now: datetime | None = None,
 ) -> list[Result]:
     """Every query with its parameters; a filter narrows those whose rows have its column."""
-    moment = now or datetime.now(UTC)
     return [
-        run(connection, query, asked.of(query), _fitting(filters, query, queries), now=moment)
+        run(connection, query, asked.of(query), _fitting(filters, query, queries), now=asked.now)
         for query in queries
     ]
 

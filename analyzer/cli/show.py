@@ -49,7 +49,7 @@ def show(
             click.echo(f"{query.name:<18} {kind:<17} {query.title}")
         return 0
     chosen = choose([report], known, findings=False)
-    asked = asked_params(param, known.values())
+    asked = asked_params(param, known.values(), config.now)
     with open_asked(db, as_of, filters, config.talk) as connection:
         results = run_all(connection, chosen, asked, filters)
     emit(results, format_name, output)

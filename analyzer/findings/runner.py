@@ -33,9 +33,10 @@ def run(
 ) -> Result:
     """The query's rows in its own order, narrowed by ``filters``, at most ``limit`` of them.
 
-    Params that are not given take their defaults; the default ``now`` is ``now`` or else the
-    clock, in UTC. Open the connection read only and without external access: the SQL may be a
-    user's. Raises ``AnalyzerError`` naming the file if it cannot be run or breaks its contract.
+    Params that are not given take their defaults; the default ``now`` is the time of the run: no
+    clock is looked at here. Open the connection read only and without external access: the SQL may
+    be a user's. Raises ``AnalyzerError`` naming the file if it cannot be run or breaks its
+    contract.
     """
     import duckdb  # noqa: PLC0415
 
@@ -64,7 +65,11 @@ def run(
 def resolve(
     query: Query, given: Mapping[str, Value], now: datetime | None = None
 ) -> dict[str, Value]:
-    """The value of every param; raises ``AnalyzerError`` for a name that is none of the query's."""
+    """The value of every param, times in UTC.
+
+    Raises ``AnalyzerError`` for a name that is none of the query's, and ``ValueError`` where the
+    query asks for the time of the run and it is not given.
+    """
     known = {param.name: param for param in query.params}
     for name in given:
         if name not in known:
@@ -77,13 +82,17 @@ def resolve(
         name: typed(param, given[name]) if name in given else param.default
         for name, param in known.items()
     }
-    moment = now or datetime.now(UTC)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return {
-        name: moment if known[name].type == "timestamp" and value == "now" else value
+        name: _utc(query, now) if known[name].type == "timestamp" and value == "now" else value
         for name, value in values.items()
     }
+
+
+def _utc(query: Query, now: datetime | None) -> datetime:
+    """The time of the run as SQL has it."""
+    if now is None:
+        raise ValueError(f"{query.name} asks for the time of the run")
+    return now if now.tzinfo is None else now.astimezone(UTC).replace(tzinfo=None)
 
 
 def _not_default(query: Query, values: Mapping[str, Value]) -> dict[str, str]:

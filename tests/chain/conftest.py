@@ -23,6 +23,8 @@ from tests.chain.server import Manners, RecordingServer
 RECORDING = Path(__file__).parents[2] / "fixtures" / "demo" / "gmx_v1.json.gz"
 NESTED = RECORDING.with_name("gmx_v2.json.gz")
 VAULT = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+PATIENCE = 60.0
+"""Seconds that an answer may take on a busy machine: those that come at all come sooner."""
 VAULT_A = "0xcf23ce2ffa1ddd9cc2b445ae6778c4dbd605a1a0"
 
 
@@ -92,7 +94,7 @@ def node() -> Iterator[Callable[..., Node]]:
         ) -> Node:
             server = stack.enter_context(RecordingServer(recording, manners, path))
             waits: list[float] = []
-            chosen = replace(Settings(timeout=5.0, sleep=waits.append), **settings)
+            chosen = replace(Settings(timeout=PATIENCE, sleep=waits.append), **settings)
             chain = open_chain([server.url], settings=chosen)
             stack.callback(chain.close)
             assert isinstance(chain, NodeChain)

@@ -45,7 +45,8 @@ NULL: Any = object()
 class Manners:
     """How the node behaves. Block numbers and counts; ``None`` is no limit.
 
-    ``faults`` names which of ``FAULTS`` the n-th HTTP request, counted from 0, meets.
+    ``faults`` names which of ``FAULTS``, or "time is up", the n-th HTTP request, counted from 0,
+    meets.
     """
 
     max_range: int | None = None
@@ -92,4 +93,6 @@ RETRY_AFTER = {
     "429 date": "Wed, 01 Jan 2020 00:00:00 GMT",
     "429 at once": "0",
 }
+TIME_IS_UP = 598
+"""The HTTP status of "time is up": for a client that takes our word for it, instead of a hang."""
 FAULTS = (*NOTICES, "drop", "hang", "truncate", "wrong id", "no result")

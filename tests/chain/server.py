@@ -29,6 +29,7 @@ from tests.chain.manners import (
     RANGE_WORDINGS,
     RESULT_WORDINGS,
     RETRY_AFTER,
+    TIME_IS_UP,
     Manners,
 )
 
@@ -356,6 +357,8 @@ def _handler_of(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
                 if fault == "hang":
                     server.hang()
                 self.close_connection = True
+            elif fault == "time is up":
+                self._send(TIME_IS_UP, b"")
             elif fault in NOTICES:
                 status, notice = NOTICES[fault]
                 text = notice if isinstance(notice, str) else json.dumps(_error(None, notice))

@@ -1,11 +1,14 @@
 """A long range of logs is read by a process of its own, and nobody sees a difference."""
 
+import fcntl
 import gc
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.chain import Settings, open_chain
+from analyzer.chain import Settings, apart, open_chain
 from analyzer.chain.apart import LogProcesses, Task, _cut, _end, _started, can_read_apart
 from analyzer.chain.failure import NodeError
 from analyzer.chain.messages import send
@@ -80,6 +83,7 @@ def begun(monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", Noted)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(apart, "LAST_WORD", LIMIT)
     yield processes
     assert [one.returncode is not None for one in processes] == [True] * len(processes)
 
@@ -279,7 +283,7 @@ def test_a_process_that_can_learn_no_more_ends(far, gate, capfd):
 @pytest.mark.parametrize(
     "said", ["", "01", "02" + "00" * 7, "01" + "00" * 7 + "09" + "00" * 7 + "ff"]
 )
-def test_a_process_whose_parent_ends_in_the_middle_of_a_word_ends_quietly(capfd, said):
+def test_a_process_whose_parent_ends_in_the_middle_of_a_word_ends_quietly(begun, capfd, said):
     one = _started()
     with one.line:
         one.line.sendall(bytes.fromhex(said))
@@ -344,7 +348,7 @@ def test_nothing_learnt_changes_nothing(node):
 
 
 def test_templates_that_are_learnt_meanwhile_hold_what_comes(far, begun, learned, nested, recorded):
-    """Each range that is let through is a chance that the process has learnt them by then."""
+    """Each range that is let through once they have been taken in may be held by them."""
     turns, free = threading.Semaphore(0), threading.Event()
     emitters = tuple(sorted({log["address"].lower() for log in nested}))
     first, last = 452, 1_667
@@ -363,7 +367,8 @@ def test_templates_that_are_learnt_meanwhile_hold_what_comes(far, begun, learned
     assert (logs_of(taken).payloads.which == WHOLE).all()
     templates.learn(learned)
     is_held = False
-    for batch in iter(partial(take_one, turns, batches), None):
+    (process,) = opened.chain._apart._running
+    for batch in iter(partial(take_one, turns, batches, process.line), None):
         taken.append(batch)
         is_held = bool(len(batch.logs)) and (batch.logs.payloads.which != WHOLE).all()
         if is_held:
@@ -377,10 +382,19 @@ def test_templates_that_are_learnt_meanwhile_hold_what_comes(far, begun, learned
     assert logs_of([*taken, *rest]) == logs_of(plain)
 
 
-def take_one(turns, batches):
+def take_one(turns, batches, line):
+    """The next batch, once the process has taken in what it was told."""
+    until = time.monotonic() + LIMIT
+    while untaken(line) and time.monotonic() < until:
+        time.sleep(0.001)
     time.sleep(0.02)
     turns.release()
     return next(batches, None)
+
+
+def untaken(end):
+    """Bytes that were sent and have not been taken."""
+    return struct.unpack("i", fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_templates_that_are_known_at_first_hold_all(far, begun, learned, nested):
@@ -708,6 +722,7 @@ def test_modules_that_lie_about_are_not_imported(parent, gated, gate, tmp_path, 
     assert err == ""
 
 
+@pytest.mark.real_clock  # -E: what mends sleeping on a shifted clock is not looked at either
 def test_what_a_parent_does_not_look_at_its_process_does_not_either(parent, gated, gate):
     gate.opened.set()
     environment = {"PYTHONHOME": "/nowhere", "PYTHONWARNINGS": "error"}

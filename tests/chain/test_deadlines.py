@@ -285,7 +285,8 @@ IPC: dict[str, tuple[Play, Kind]] = {
 @pytest.mark.enable_socket  # pytest-socket's list of hosts has no place for a socket file
 @pytest.mark.parametrize(("play", "kind"), IPC.values(), ids=IPC)
 def test_an_ipc_answer_is_whole_and_in_time_or_none(ipc, play, kind):
-    settings = Settings(timeout=0.4, max_response_bytes=1_000_000)
+    seconds = SHORT.timeout if kind is Kind.TIMEOUT else PATIENT.timeout
+    settings = Settings(timeout=seconds, max_response_bytes=1_000_000)
     transport = IpcTransport(ipc(play), settings)
     with pytest.raises(LostError) as lost:
         transport.exchange(b"{}")
@@ -342,7 +343,7 @@ def test_lists_in_lists_without_end_do_not_end_the_process():
         "from analyzer.chain import over_sockets, replies, transport\n"
         "from analyzer.chain.hiding import Hider\n"
         "reply = transport.Reply(b'{\"id\": 1, \"error\": ' + b'[' * 10**6)\n"
-        "reader = replies.ReplyReader(Hider('ws://127.0.0.1'))\n"
+        "reader = replies.ReplyReader(Hider('ws://127.0.0.1'), lambda: 0.0)\n"
         "print(reader.single({'id': 1, 'method': 'eth_call'}, reply).kind)\n"
     )
     done = subprocess.run(

@@ -6,11 +6,11 @@ from eth_abi import decode, encode
 from analyzer.chain.ens import namehash, resolve_ens
 from analyzer.chain.settings import Settings
 from analyzer.errors import AnalyzerError
-from tests.chain.conftest import RECORDING
+from tests.chain.conftest import PATIENCE, RECORDING
 from tests.chain.server import Manners, RecordingServer, RpcError
 
 ADDRESS = "0xd8da6bf26964af9d7eed9e03e53415d37aa96045"
-QUICK = Settings(timeout=5, max_attempts=2, sleep=lambda _: None)
+QUICK = Settings(timeout=PATIENCE, max_attempts=2, sleep=lambda _: None)
 
 
 def resolve(name, call, chain_id=1, path="/"):

@@ -8,7 +8,7 @@ from analyzer.chain.recording import RecordedChain
 from analyzer.evm import LogFilter
 from analyzer.log_columns import LogColumns
 from analyzer.payloads import WHOLE
-from tests.chain.conftest import NESTED
+from tests.chain.conftest import NESTED, PATIENCE
 from tests.chain.manners import Manners
 from tests.chain.server import RecordingServer
 
@@ -51,7 +51,7 @@ def test_a_nodes_logs_are_the_recorded_ones_and_held(node, recorded, wanted, lea
 
 
 def test_nodes_that_are_compared_hold_the_same_logs(wanted, recorded, learned):
-    settings = Settings(timeout=5.0, sleep=lambda _: None, concurrency=1)
+    settings = Settings(timeout=PATIENCE, sleep=lambda _: None, concurrency=1)
     notes = []
     with RecordingServer(NESTED) as one, RecordingServer(NESTED) as other:
         chain = open_chain(

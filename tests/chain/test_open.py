@@ -1,5 +1,6 @@
 """What may stand in --rpc-url, and what a chain costs before it is asked anything."""
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from analyzer.chain.hiding import Hider
 from analyzer.chain.rpc import ALLOWED, Rpc
 from analyzer.errors import AnalyzerError
 from analyzer.evm import LogFilter
-from tests.chain.conftest import RECORDING, VAULT
+from tests.chain.conftest import PATIENCE, RECORDING, VAULT
 from tests.chain.server import Manners, RecordingServer
 
 
@@ -50,13 +51,26 @@ def test_a_node_is_read_through_a_websocket(played, recorded, calls):
         thread.join()
 
 
-def test_a_websocket_that_hangs_and_one_that_breaks_are_retried(played):
-    seen = []
+def test_a_websocket_that_hangs_and_one_that_breaks_are_retried(played, monkeypatch):
+    seen, is_up = [], threading.Event()
+
+    async def until_it_is_up(answer, timeout):
+        asked = asyncio.ensure_future(answer)
+        while not asked.done():
+            if is_up.is_set():
+                is_up.clear()
+                asked.cancel()
+                raise TimeoutError
+            await asyncio.wait([asked], timeout=0.01)
+        return asked.result()
+
+    monkeypatch.setattr(asyncio, "wait_for", until_it_is_up)
 
     def serve_one(connection):
         for message in connection:
             seen.append(message)
             if len(seen) == 1:
+                is_up.set()
                 continue
             if len(seen) == 2:
                 return
@@ -66,7 +80,7 @@ def test_a_websocket_that_hangs_and_one_that_breaks_are_retried(played):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
-        chain = open_chain([url], settings=Settings(timeout=0.3, sleep=lambda _: None))
+        chain = open_chain([url], settings=Settings(sleep=lambda _: None))
         assert chain.chain_id() == 3133701
         assert len(seen) == 3
         chain.close()
@@ -99,7 +113,7 @@ def test_a_node_is_read_through_its_ipc_socket(played, recorded, calls, tmp_path
 
     thread = threading.Thread(target=answer_all)
     thread.start()
-    chain = open_chain([str(path)], settings=Settings(timeout=20))
+    chain = open_chain([str(path)], settings=Settings(timeout=PATIENCE))
     check(chain, recorded, calls)
     chain.close()
     thread.join()

@@ -17,7 +17,7 @@ SENT = {"id": 1, "method": "eth_getLogs"}
 def read(text):
     body = text.replace("LOGS", json.dumps(LOGS)).encode()
     assert len(body) > LONG_BYTES
-    return ReplyReader(Hider("http://127.0.0.1")).single(SENT, Reply(body))
+    return ReplyReader(Hider("http://127.0.0.1"), lambda: 0.0).single(SENT, Reply(body))
 
 
 @pytest.mark.parametrize(

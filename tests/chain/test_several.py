@@ -14,8 +14,9 @@ from analyzer.chain.settings import Progress
 from analyzer.chain.several import SeveralNodes
 from analyzer.errors import AnalyzerError
 from analyzer.evm import LogFilter
-from tests.chain.conftest import RECORDING, VAULT
+from tests.chain.conftest import PATIENCE, RECORDING, VAULT
 from tests.chain.manners import Manners
+from tests.chain.patience import take_the_servers_word
 from tests.chain.server import RecordingServer
 
 VAULT_LOGS = [LogFilter((VAULT,))]
@@ -47,7 +48,7 @@ def several() -> Iterator[Callable[..., Opened]]:
             servers = [stack.enter_context(RecordingServer(*one)) for one in each]
             seen: list[Progress] = []
             chosen = Settings(
-                **{"timeout": 5.0, "sleep": lambda _: None, "concurrency": 1} | settings
+                **{"timeout": PATIENCE, "sleep": lambda _: None, "concurrency": 1} | settings
             )
             chain = open_chain(
                 [server.url for server in servers],
@@ -144,16 +145,18 @@ def test_a_dead_node_costs_one_turn_not_one_a_question(several, recorded, calls)
     assert len(opened.notes) == 1
 
 
-def test_a_node_that_hangs_from_the_start_costs_one_timeout(several, recorded):
-    hanging = Manners(faults=dict.fromkeys(range(99), "hang"))
-    opened = several(hanging, Manners(), timeout=0.5)
+def test_a_node_that_hangs_from_the_start_costs_one_timeout(several, recorded, monkeypatch):
+    take_the_servers_word(monkeypatch)
+    hanging = Manners(faults=dict.fromkeys(range(99), "time is up"))
+    opened = several(hanging, Manners())
     assert opened.chain.block("latest") == recorded.block("latest")
     assert opened.servers[0].posts == 1
 
 
-def test_a_node_that_falls_silent_is_given_up_soon(several, recorded):
-    faults = dict.fromkeys(range(6, 99), "hang")
-    opened = several(Manners(faults=faults), Manners(), timeout=0.5, log_window=200)
+def test_a_node_that_falls_silent_is_given_up_soon(several, recorded, monkeypatch):
+    take_the_servers_word(monkeypatch)
+    faults = dict.fromkeys(range(6, 99), "time is up")
+    opened = several(Manners(faults=faults), Manners(), log_window=200)
     assert read(opened.chain) == read(recorded)
     assert opened.servers[0].posts <= 6 + Settings().concurrency, "one hangs in each thread"
     assert "it no longer answers" in opened.notes[0]

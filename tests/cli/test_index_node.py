@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from analyzer.__main__ import main
+from tests.chain.patience import take_the_servers_word
 from tests.chain.server import Manners, RecordingServer
 from tests.conftest import GMX_V1_RECORDING
 from tests.databases import contents
@@ -29,7 +30,7 @@ RUDE = {
 INCREASE_POSITION = "0x2fe68525253654c21998f35787a8d0f361905ef647c854092430ab65f2f15022"
 FAULTY = {
     "a 429 with Retry-After": {4: "429 at once"},
-    "one hang": {4: "hang"},
+    "one hang": {4: "time is up"},
     "one dropped connection": {4: "drop"},
     "truncated JSON": {5: "truncate"},
     "one of each": {
@@ -38,7 +39,7 @@ FAULTY = {
         6: "500",
         7: "truncate",
         9: "429 date",
-        11: "hang",
+        11: "time is up",
     },
 }
 
@@ -87,10 +88,13 @@ def test_the_database_is_the_same_whatever_the_nodes_manners(configured, tmp_pat
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_the_database_is_the_same_whatever_goes_wrong_once(configured, tmp_path, expected, name):
+def test_the_database_is_the_same_whatever_goes_wrong_once(
+    configured, tmp_path, expected, monkeypatch, name
+):
+    take_the_servers_word(monkeypatch)
     manners = Manners(faults=FAULTY[name])
     with RecordingServer(GMX_V1_RECORDING, manners) as server:
-        ran = configured("index", "--rpc-url", server.url, "--timeout", "1")
+        ran = configured("index", "--rpc-url", server.url)
         assert server.posts > max(FAULTY[name])
     assert (ran.code, ran.out) == (0, ""), ran.err
     assert contents(tmp_path / "perpscope.duckdb") == expected

@@ -8,6 +8,7 @@ import pytest
 from analyzer.findings import load, run
 from analyzer.findings.history import compare, record, related
 from analyzer.protocols import protocols
+from tests.conftest import NOW
 from tests.findings.runs import OWNER, Event, Held, store
 
 QUERIES = load()
@@ -161,8 +162,8 @@ select * replace (false as complete) from snapshots where block_number = 200
 def look(connection, name):
     """One query's findings, recorded; the cause of what has ended."""
     chosen = [QUERIES[name]]
-    beside = [run(connection, one) for one in related(chosen, QUERIES)]
-    compared = compare(connection, [run(connection, QUERIES[name])], beside=beside)
+    beside = [run(connection, one, now=NOW) for one in related(chosen, QUERIES)]
+    compared = compare(connection, [run(connection, QUERIES[name], now=NOW)], beside=beside)
     record(connection, compared)
     return [(one.query, one.status, one.cause) for one in compared.ended]
 

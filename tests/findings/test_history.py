@@ -13,6 +13,7 @@ from analyzer.findings import Filters, at_least, load, run
 from analyzer.findings.history import NO_FILTERS, Compared, compare, record, related
 from analyzer.findings.identity import finding_id
 from analyzer.store.database import open_for_reading, open_for_writing
+from tests.conftest import NOW
 from tests.findings.runs import ETH, Event, Held, store
 
 QUERIES = load()
@@ -78,8 +79,8 @@ def look(connection, *names, filters=NO_FILTERS, params=None, limit=None, querie
     """A run of some findings, compared and not recorded."""
     chosen = [queries[name] for name in names]
     given = params or {}
-    results = [run(connection, one, given, filters, limit=limit) for one in chosen]
-    beside = [run(connection, one, {}, filters) for one in related(chosen, queries)]
+    results = [run(connection, one, given, filters, now=NOW, limit=limit) for one in chosen]
+    beside = [run(connection, one, {}, filters, now=NOW) for one in related(chosen, queries)]
     return compare(connection, results, filters, beside)
 
 

@@ -14,6 +14,7 @@ from analyzer.abi import load_abi
 from analyzer.exports.table import lines
 from analyzer.findings import load, run
 from analyzer.protocols import protocols
+from tests.conftest import NOW
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 WAD = 10**18
@@ -30,7 +31,7 @@ def ask(connection: duckdb.DuckDBPyConnection) -> Ask:
     """Rows of a query, of one protocol."""
 
     def rows(query: str, protocol: str | None = None) -> list[dict[str, Any]]:
-        result = run(connection, load()[query])
+        result = run(connection, load()[query], now=NOW)
         names = [column.name for column in result.columns]
         found = [dict(zip(names, row, strict=True)) for row in result.rows]
         return [row for row in found if protocol in (None, row.get("protocol"))]
@@ -206,6 +207,6 @@ def test_an_account_that_no_single_price_liquidates_keeps_its_rank(ask: Ask) -> 
 def test_a_table_is_no_wider_than_a_terminal(
     connection: duckdb.DuckDBPyConnection, name: str
 ) -> None:
-    result = run(connection, load()[name])
+    result = run(connection, load()[name], now=NOW)
     for line in lines([result], [], 100):
         assert len("".join(piece for piece, _ in line)) <= 100

@@ -103,10 +103,9 @@ def test_params_are_typed_and_default():
     assert resolve(query, {"now": utc(2020, 1, 1)}, now)["now"] == utc(2020, 1, 1)
 
 
-def test_now_is_the_clock_where_nothing_else_is_said():
-    before = datetime.now(UTC).replace(tzinfo=None)
-    now = resolve(load()["stale_data"], {})["now"]
-    assert before <= now <= datetime.now(UTC).replace(tzinfo=None)
+def test_a_query_that_asks_for_the_time_must_be_given_it():
+    with pytest.raises(ValueError, match="stale_data asks for the time of the run"):
+        resolve(load()["stale_data"], {})
 
 
 def test_every_type_of_param_reaches_the_query(database):

@@ -15,6 +15,7 @@ from analyzer.protocols.gmx_v2 import PROTOCOL
 from analyzer.store import checkpoints
 from analyzer.store.database import open_for_writing
 from analyzer.store.digest import digest
+from tests.chain.conftest import PATIENCE
 from tests.chain.manners import Manners
 from tests.chain.server import RecordingServer
 from tests.protocols.gmx_v2_run import RECORDINGS, document, run_of
@@ -162,7 +163,7 @@ def test_a_node_gives_the_rows_of_the_file_whatever_its_ranges(tmp_path, name, w
     run = run_of(name)
     expected = followed(run.chain, run, tmp_path / "file.duckdb")
     manners = Manners(max_range=window, range_wording="infura", block_timestamps=False)
-    settings = Settings(timeout=5.0, sleep=lambda _: None)
+    settings = Settings(timeout=PATIENCE, sleep=lambda _: None)
     with RecordingServer(RECORDINGS[name], manners) as server:
         chain = open_chain([server.url], settings=settings)
         found = followed(chain, run, tmp_path / "node.duckdb")
