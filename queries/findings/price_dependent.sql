@@ -12,6 +12,7 @@ chain_id          = "Chain of the deployment."
 protocol          = "Protocol of the deployment."
 deployment        = "Deployment that holds the margin account."
 block_number      = "Block of the snapshot."
+severity          = "`high` where the other price counts or in a width; `medium` where no price counts, `info` where just the one in use does."
 account           = "Owner of the margin account."
 margin_id         = "The margin account."
 kind              = "Kind of margin account."
@@ -131,6 +132,11 @@ select
     margin.protocol,
     margin.deployment,
     margin.block_number,
+    case margin.why
+        when 'other past limit' then 'info'
+        when 'both past limit' then 'medium'
+        else 'high'
+    end as severity,
     margin.account,
     margin.margin_id,
     margin.kind,
