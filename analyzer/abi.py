@@ -71,7 +71,13 @@ class Event:
 
     @staticmethod
     def _decode_data(plain: list[tuple[str, str]], data: bytes) -> tuple[Any, ...]:
-        return decode([kind for _, kind in plain], data)
+        """The values; data that goes on after them is of another event by the same name."""
+        kinds = [kind for _, kind in plain]
+        values = decode(kinds, data)
+        is_fixed = not any(kind in ("string", "bytes") or "[" in kind for kind in kinds)
+        if is_fixed and len(encode(kinds, values)) != len(data):
+            raise CodecError(f"{len(data)} bytes")
+        return values
 
 
 def topic_kind(kind: str) -> str:

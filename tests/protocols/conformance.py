@@ -39,6 +39,10 @@ def cut(log: Log) -> list[Log]:
     return [replace(log, data=log.data[:-1])] if log.data else [replace(log, topics=log.topics[:1])]
 
 
+def one_word_more(log: Log) -> list[Log]:
+    return [replace(log, data=log.data + ONES)]
+
+
 def one_topic_more(log: Log) -> list[Log]:
     return [replace(log, topics=(*log.topics, "0x" + "17" * 32))]
 
@@ -56,9 +60,8 @@ def doubled(log: Log) -> list[Log]:
     return [log, replace(log, log_index=log.log_index + 1_000_000)]
 
 
-DAMAGES: dict[str, Damage] = {
-    one.__name__: one for one in (cut, one_topic_more, first_word_all_ones, missing, doubled)
-}
+WAYS = (cut, one_word_more, one_topic_more, first_word_all_ones, missing, doubled)
+DAMAGES: dict[str, Damage] = {one.__name__: one for one in WAYS}
 
 
 @dataclass(frozen=True, eq=False)
