@@ -208,8 +208,8 @@ def _fields(true: Any, read: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_reason(before: Any, after: Any) -> bool:
-    """Whether a figure gave way to the reason why it is not known."""
-    return str(before).lstrip("-").isdigit() and isinstance(after, str) and " " in after
+    """Whether a figure gave way to the reason why it is not known, or a list to nothing."""
+    return before is not None and ("not read" in str(after) or after == [])
 
 
 @cache

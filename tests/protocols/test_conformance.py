@@ -41,3 +41,20 @@ def test_a_damaged_log_never_gives_a_wrong_answer(one, event):
 def test_no_event_is_needed_for_a_right_answer(one, event, way):
     found = judge(one.truth(), one.damaged(DAMAGES[way], one.events()[event]))
     assert found.holds, found
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(one, id=one.title)
+        for one in recorded()
+        if protocols()[one.deployment.protocol].needs_logs
+    ],
+)
+def test_an_empty_or_cut_history_is_not_believed(one):
+    """Nothing stands for logs that never came but the totals that the contracts keep."""
+    logs = one.logs()
+    for kept in ([], logs[len(logs) // 3 :]):
+        read = one.read(kept)
+        assert judge(one.truth(), read).holds
+        assert not read.is_complete
