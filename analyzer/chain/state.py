@@ -19,7 +19,7 @@ from analyzer.chain.rpc import Query, Rpc
 from analyzer.chain.settings import Settings
 from analyzer.chain.wire import describe
 from analyzer.errors import AnalyzerError
-from analyzer.evm import Answer, Block, Call, Request, Slot
+from analyzer.evm import NOT_READ, Answer, Block, Call, Request, Slot
 from analyzer.reads import MalformedError
 
 WORTH_A_MULTICALL: Final = 4
@@ -169,7 +169,7 @@ class StateReader:
                 return False
             raise
 
-    def _bundle(self, calls: Sequence[Call], block: Block) -> list[Answer]:
+    def _bundle(self, calls: Sequence[Call], block: Block) -> list[Answer]:  # noqa: PLR0911
         """The answers through one multicall; in halves where that is too much for the node."""
         if len(calls) > self._multicall_size:
             return self._in_halves(calls, block)
@@ -182,6 +182,8 @@ class StateReader:
         except RpcFailure as failure:
             if failure.kind is Kind.REVERT or (failure.kind in OVERSIZED and len(calls) == 1):
                 return self._ask(calls, block)
+            if failure.kind is Kind.UNKNOWN and any(call.is_optional for call in calls):
+                return self._apart(calls, block)
             if failure.kind not in OVERSIZED:
                 raise
             half = (len(calls) + 1) // 2
@@ -216,6 +218,13 @@ class StateReader:
         middle = (len(calls) + 1) // 2
         return [*self._bundle(calls[:middle], block), *self._bundle(calls[middle:], block)]
 
+    def _apart(self, calls: Sequence[Call], block: Block) -> list[Answer]:
+        """Those that may be left out one by one, so that none of them fails all others."""
+        needed = [call for call in calls if not call.is_optional]
+        answers = iter(self._bundle(needed, block) if needed else [])
+        others = iter(self._ask([call for call in calls if call.is_optional], block))
+        return [next(others) if call.is_optional else next(answers) for call in calls]
+
     def _ask(self, requests: Sequence[Request], block: Block) -> list[Answer]:
         """The answers one by one, in JSON-RPC batches where the node takes them."""
         outcomes = self._rpc.many([self._query(request, block) for request in requests])
@@ -234,6 +243,8 @@ class StateReader:
         if isinstance(outcome, RpcFailure):
             if outcome.kind is Kind.REVERT:
                 return reverted(revert_data(outcome.data), outcome.words)
+            if self._may_be_left_out(request, outcome):
+                return NOT_READ
             if self._may_mean_the_hash(outcome):
                 raise outcome
             raise sentence(outcome, self._label, f"{describe(request)} at block {block.number}")
@@ -243,6 +254,12 @@ class StateReader:
         except MalformedError as error:
             failure = RpcFailure(Kind.MALFORMED, "eth_call", str(error))
             raise sentence(failure, self._label, describe(request)) from None
+
+    def _may_be_left_out(self, request: Request, failure: RpcFailure) -> bool:
+        """Whether the node has nothing for this one read, and what needs it may be unknown."""
+        is_optional = isinstance(request, Call) and request.is_optional
+        is_about_it = self._hash_has_worked or not self._by_hash
+        return is_optional and is_about_it and failure.kind is Kind.UNKNOWN
 
     def _pin(self, block: Block) -> str | dict[str, str]:
         return {"blockHash": block.hash} if self._by_hash else hex(block.number)

@@ -76,8 +76,8 @@ def test_verify_agrees_with_every_recorded_answer(perpscope):
         "verify", "--rpc-url", f"recording:{GMX_V1_RECORDING}", "--db", "t.duckdb", "-f", "json"
     )
     assert ran.code == 0, ran.err
-    assert '"verdicts": 570' in ran.out
-    assert '"verdicts": 74' in ran.out
+    assert '"verdicts": 1140' in ran.out
+    assert '"verdicts": 148' in ran.out
 
 
 def test_verify_reports_an_answer_that_differs(perpscope, gmx_v1_recording, write_recording):

@@ -1,6 +1,6 @@
 """The ledger of named accounts from the contracts' own getters, without logs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from analyzer.protocol import Deployment
@@ -10,10 +10,13 @@ from analyzer.reads import Failed, MissingError, Read, Reads, Values
 
 
 def read_ledger(
-    deployment: Deployment, traders: Sequence[str], *, is_optional: bool
+    deployment: Deployment, traders: Sequence[str], *, required: Collection[str]
 ) -> Reads[tuple[Ledger, dict[str, Failed]]]:
-    """The accounts' balances, positions and orders; those that could not be read, and why."""
-    first = yield _account_questions(deployment, traders, is_optional=is_optional)
+    """The accounts' balances, positions and orders; those that could not be read, and why.
+
+    The ``required`` ones a recorded chain must hold.
+    """
+    first = yield _account_questions(deployment, traders, required=required)
     failed = {t: f for t in traders if (f := _failure(first, t, ACCOUNT_FIELDS))}
     readable = [trader for trader in traders if trader not in failed]
     held = {t: [b.lower() for b in first[t, "getBaseTokens"]] for t in readable}
@@ -54,10 +57,12 @@ ACCOUNT_FIELDS = {
 
 
 def _account_questions(
-    deployment: Deployment, traders: Sequence[str], *, is_optional: bool
+    deployment: Deployment, traders: Sequence[str], *, required: Collection[str]
 ) -> dict[Any, Read]:
     return {
-        (trader, getter): role(deployment, contract).read(getter, trader, is_optional=is_optional)
+        (trader, getter): role(deployment, contract).read(
+            getter, trader, is_optional=trader not in required
+        )
         for trader in traders
         for getter, contract in ACCOUNT_FIELDS.items()
     }

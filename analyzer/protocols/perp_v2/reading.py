@@ -143,32 +143,34 @@ def _holdings(
     named = {a for log in unreadable_logs(request.state) for a in log.addresses} - no_accounts
     doubtful = sorted(named - known.keys()) if not request.accounts else []
     is_asked = request.state is None or request.source == "state"
-    traders = [*sorted(known), *doubtful]
-    state, failed = yield from read_ledger(deployment, traders, is_optional=not is_asked)
-    fund_state, fund_failed = yield from read_ledger(deployment, [fund], is_optional=True)
+    required = known.keys() if is_asked else ()
+    funds = [] if request.state is None else [fund]
+    state, failed = yield from read_ledger(
+        deployment, [*sorted(known), *doubtful, *funds], required=required
+    )
+    fund_state, fund_failure = state.accounts.get(fund), failed.pop(fund, None)
+    read = {trader: account for trader, account in state.accounts.items() if trader != fund}
     differences: list[tuple[QualityKind, str, str]] = [
         ("position_difference", trader, difference)
-        for trader, account in state.accounts.items()
+        for trader, account in read.items()
         if request.state is not None
         and (difference := _difference(logs.accounts.get(trader, NO_ACCOUNT), account))
     ]
     unknown = {t: f for t, f in failed.items() if t in request.accounts or not _is_empty(known, t)}
     accounts = {
         trader: replace(account, liquidations=known.get(trader, NO_ACCOUNT).liquidations)
-        for trader, account in state.accounts.items()
+        for trader, account in read.items()
         if trader in request.accounts or not account.is_empty
     }
     unread = {t: known[t] for t in unknown if t in known and t not in accounts}
     has_doubts = bool(differences or unknown) or any(
         fund in log.addresses or log.event in PAID_BY_FUND for log in unreadable_logs(request.state)
     )
-    fund_account: LedgerAccount | Failed = (
-        fund_state.accounts[fund]
-        if fund not in fund_failed
-        else UNREAD_FUND
-        if request.state is None or has_doubts
-        else logs.accounts.get(fund, NO_ACCOUNT)
-    )
+    fund_account: LedgerAccount | Failed = UNREAD_FUND
+    if fund_state is not None:
+        fund_account = fund_state
+    elif fund_failure is not None and request.state is not None and not has_doubts:
+        fund_account = logs.accounts.get(fund, NO_ACCOUNT)
     return _Holdings(
         Ledger(
             markets={**logs.markets, **state.markets},
