@@ -194,11 +194,11 @@ def test_a_lost_log_changes_no_answer_and_is_noticed(tmp_path: Path, indexed: Pa
         assert (outcome.complete, outcome.unknown) == (True, 0)
         (quality,) = rows(path, "data_quality")
         assert "position_difference" in quality
-        for sql in (
-            "select account, state, equity_usd, requirement_usd from margin_accounts order by all",
-            "select position_id, size_usd, price, liquidation_below, liquidation_above"
-            " from positions order by all",
+        for table, columns in (
+            ("margin_accounts", "account, state, equity_usd, requirement_usd"),
+            ("positions", "position_id, size_usd, price, liquidation_below, liquidation_above"),
         ):
+            sql = f"select {columns} from {table} order by all"
             assert ask(path, sql) == ask(indexed, sql)
 
 
