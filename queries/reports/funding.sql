@@ -1,6 +1,6 @@
 /* ---
 title    = "Funding and borrowing"
-summary  = "Funding and borrowing rates per market and side at the newest complete snapshots."
+summary  = "Funding and borrowing rates per market and side at the newest snapshots."
 advice   = "A positive rate is paid by the side, a negative one received; rates are what the contract would charge if nothing changed."
 grain    = "one row per market, side and collateral"
 identity = ["chain_id", "protocol", "deployment", "market", "side", "collateral_token"]

@@ -1,6 +1,6 @@
 /* ---
 title    = "Markets"
-summary  = "Every market at the newest complete snapshots with its open interest, its pool and the parameters that decide liquidations."
+summary  = "Every market at the newest snapshots with its open interest, its pool and the parameters that decide liquidations."
 advice   = "Open interest in `open_interest_*` is the contract's own; `positions` counts what was found, so a difference tells of positions that were not read."
 grain    = "one row per market"
 identity = ["chain_id", "protocol", "deployment", "market"]

@@ -1,6 +1,6 @@
 /* ---
 title    = "Open positions"
-summary  = "Every open position of each deployment's newest complete snapshot: first the liquidatable ones, then those nearest to liquidation."
+summary  = "Every open position of each deployment's newest snapshot: first the liquidatable ones, then those nearest to liquidation."
 advice   = "Narrow it with `--account`, `--protocol`, `--deployment` or `--chain`."
 grain    = "one row per open position"
 identity = ["chain_id", "protocol", "deployment", "position_id"]

@@ -1,6 +1,6 @@
 /* ---
 title    = "Prices"
-summary  = "Every price that was read at the newest complete snapshots, by source, with its age at that block."
+summary  = "Every price that was read at the newest snapshots, by source, with its age at that block."
 advice   = "`used` marks what a verdict rests on; see the findings `oracle_deviation` and `stale_price`."
 grain    = "one row per price and source"
 identity = ["chain_id", "protocol", "deployment", "price_id", "source"]
