@@ -81,16 +81,16 @@ its positions that ended leave to its totals), ``unreadable`` (a log of which on
 
 QualityKind = Literal[
     "malformed_log", "unknown_event", "gap_in_logs", "lost_position", "unknown_last_increase",
-    "invalid_price", "positions_not_read", "position_difference", "positions_not_compared",
-    "funding_not_from_logs", "unbalanced", "token_symbol", "token_decimals", "overflow",
+    "positions_not_read", "position_difference", "positions_not_compared", "funding_not_from_logs",
+    "unbalanced", "token_symbol", "token_decimals", "overflow",
 ]  # fmt: skip
 """What could not be taken as it came.
 
 Logs: ``malformed_log`` (it cannot be read), ``unknown_event``, ``gap_in_logs`` (it does not follow
 from those before it), ``lost_position`` (what it left behind is not known),
-``unknown_last_increase``, ``invalid_price``. State: ``positions_not_read``, ``position_difference``
-(logs and contract differ), ``positions_not_compared``, ``funding_not_from_logs``, ``unbalanced``
-(positions do not add up to the contract's own total), ``token_symbol``, ``token_decimals``.
+``unknown_last_increase``. State: ``positions_not_read``, ``position_difference`` (logs and contract
+differ), ``positions_not_compared``, ``funding_not_from_logs``, ``unbalanced`` (positions do not add
+up to the contract's own total), ``token_symbol``, ``token_decimals``.
 Any row: ``overflow`` (its column cannot hold a value).
 """
 

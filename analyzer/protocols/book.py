@@ -84,6 +84,7 @@ class Book:
             "blockNumber": log.block_number,
             "blockTime": log.block_time,
             "logIndex": log.log_index,
+            "topics": list(log.topics),
             "words": [topic[2:] for topic in log.topics[1:]]
             + [word for word in words[:MOST_WORDS] if len(word) == 2 * WORD],
         }

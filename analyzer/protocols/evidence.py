@@ -22,13 +22,17 @@ Measure = Literal["size", "collateral"]
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLog:
-    """A log that could not be read, as far as it has words: its topics and its data in hex."""
+    """A log that could not be read, as far as it has words: its topics and its data in hex.
+
+    ``words`` are those of the topics after the first and of the data in one, without ``0x``.
+    """
 
     event: str
     reason: str
     block_number: int
     block_time: int | None
     log_index: int
+    topics: tuple[str, ...]
     words: tuple[str, ...]
 
     @property
@@ -48,6 +52,7 @@ def unreadable_logs(state: State | None) -> Iterator[UnreadableLog]:
                 block_number=after["blockNumber"],
                 block_time=after["blockTime"],
                 log_index=after["logIndex"],
+                topics=tuple(after["topics"]),
                 words=tuple(after["words"]),
             )
 

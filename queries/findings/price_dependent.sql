@@ -86,7 +86,7 @@ differing as (
             why
         ) as rank
     from listed
-    where other_state <> state
+    where other_state <> state and (other_state <> 'unknown' or why <> 'other past limit')
     qualify row_number() over (
         partition by chain_id, protocol, deployment, margin_id
         order by rank, alternative['other']['source'], alternative['other']['price_min']

@@ -208,8 +208,13 @@ def _fields(true: Any, read: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_reason(before: Any, after: Any) -> bool:
-    """Whether a figure gave way to the reason why it is not known, or a list to nothing."""
-    return before is not None and ("not read" in str(after) or after == [])
+    """Whether a figure gave way to the reason why it is not known, as may any verdict of a list."""
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return all(
+            one == other or (isinstance(other, dict) and other.get("state") == "unknown")
+            for one, other in zip(before, after, strict=True)
+        )
+    return before is not None and "not read" in str(after)
 
 
 @cache

@@ -133,6 +133,17 @@ def state_after(rows, state=None) -> dict[str, Any]:
     return exact_json.load(exact_json.dump(carry(dict(state or {}), rows)))
 
 
+def positions_in(state) -> dict[str, Any]:
+    """The open positions that logs left behind, by key."""
+    return {key: after for key, after in state.items() if key.startswith("0x")}
+
+
+def with_price(state, token, **changes) -> dict[str, Any]:
+    """The state with another executed price, which no position's event contradicts."""
+    changed = {f"price:{token}": {**state[f"price:{token}"], **changes}}
+    return {key: after for key, after in state.items() if not key.startswith("used:")} | changed
+
+
 def of_type(rows, row_type):
     return [row for row in rows if isinstance(row, row_type)]
 

@@ -8,6 +8,7 @@ from eth_abi.abi import encode
 from analyzer.abi import load_abi
 from analyzer.errors import AnalyzerError
 from analyzer.evm import NOT_READ, Answer
+from analyzer.protocols.evidence import readable, unreadable_logs
 from analyzer.protocols.gmx_v2.datastore import DataStore
 from analyzer.protocols.gmx_v2.keys import field_key, key
 from analyzer.protocols.gmx_v2.probe import set_members
@@ -21,7 +22,14 @@ from analyzer.rows import (
 )
 from analyzer.rows import Prices as PriceRow
 from analyzer.units import UINT256_MAX
-from tests.protocols.gmx_v2_run import event_log, of_type, run_of, state_after
+from tests.protocols.gmx_v2_run import (
+    event_log,
+    of_type,
+    positions_in,
+    run_of,
+    state_after,
+    with_price,
+)
 from tests.protocols.test_gmx_v2_replay import ACCOUNT, increase
 
 WETH = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
@@ -60,7 +68,7 @@ def test_an_unknown_event_name_is_quarantined():
     log = event_log("NeverHeardOf", "0x" + "00" * 32, {"uint256": [("a", 1)]})
     rows = run_of("2b").replay([log, increase()])
     assert [row.kind for row in of_type(rows, DataQuality)] == ["unknown_event"]
-    assert len(of_type(rows, PositionEvents)) == 1
+    assert [row.kind for row in of_type(rows, PositionEvents)] == ["increase", "price"]
 
 
 def test_a_log_without_topics_is_quarantined():
@@ -68,31 +76,57 @@ def test_a_log_without_topics_is_quarantined():
     assert [row.kind for row in of_type(rows, DataQuality)] == ["unknown_event"]
 
 
-def test_a_missing_key_is_quarantined_and_makes_the_accounts_positions_unknown():
+@pytest.mark.parametrize(
+    "name",
+    ["sizeInTokens", "sizeDeltaUsd", "collateralTokenPrice.max", "indexTokenPrice.min",
+     "collateralDeltaAmount"],
+)  # fmt: skip
+def test_an_item_that_is_missing_makes_the_log_unreadable_and_changes_nothing(name):
     run = run_of("2b")
     state = state_after(run.replay([increase()]))
-    rows = run.replay([increase(drop=("sizeInTokens",), size=5 * 10**30)], state)
+    rows = run.replay([increase(drop=(name,), size=5 * 10**30)], state)
     (complaint,) = of_type(rows, DataQuality)
-    assert (complaint.kind, complaint.detail) == ("malformed_log", "item 'sizeInTokens' is missing")
-    left = state_after(rows, state)
-    assert all("could not be read" in after["unknown"] for after in left.values())
-    snapshot = run.snapshot(
-        "logs", state=run.state() | {f"lost:{ACCOUNT}": left[f"lost:{ACCOUNT}"]}
-    )
-    assert not snapshot.complete
-    assert "lost_position" in {row.kind for row in of_type(snapshot.rows, DataQuality)}
-    assert len(of_type(snapshot.rows, Positions)) == 70
+    assert (complaint.kind, complaint.detail) == ("malformed_log", f"item {name!r} is missing")
+    (unreadable,) = unreadable_logs(state_after(rows, state))
+    assert (unreadable.event, unreadable.addresses[0]) == ("PositionIncrease", ACCOUNT)
+    assert dict(readable(state_after(rows, state))) == state
 
 
-def test_a_position_that_the_logs_lost_is_unknown_not_safe():
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("address", "sizeInUsd", ACCOUNT), ("bytes32", "borrowingFactor", b"\1" * 32),
+        ("bool", "sizeInTokens", True), ("string", "collateralAmount", "many"),
+        ("uint256", "account", 5), ("uint256", "isLong", 1), ("uint256", "positionKey", 7),
+        ("bytes", "positionKey", b"\2"), ("address", "pendingPriceImpactAmount", ACCOUNT),
+        ("string", "market", "0x" + "z" * 40), ("string", "account", "0x"),
+        ("uint256", "collateralToken", 0), ("bool", "increasedAtTime", True),
+    ],
+)  # fmt: skip
+def test_an_item_of_another_type_makes_the_log_unreadable(kind, name, value):
+    log = increase(kinds={name: (kind, value)})
+    rows = run_of("2b").replay([log, replace(increase(), log_index=4)])
+    (complaint,) = of_type(rows, DataQuality)
+    assert complaint.kind == "malformed_log"
+    assert [row.kind for row in of_type(rows, PositionEvents)] == [
+        "unreadable", "increase", "price",
+    ]  # fmt: skip
+
+
+def test_a_position_that_the_logs_lost_is_what_the_data_store_says():
     run = run_of("2b")
     state = run.state()
-    lost = next(key for key, after in state.items() if "sizeInUsd" in after)
-    state[lost] = {**state[lost], "unknown": "its log could not be read"}
-    rows = run.snapshot("logs", state=state).rows
-    accounts = {row.margin_id: row for row in of_type(rows, MarginAccounts)}
-    assert (accounts[lost].state, accounts[lost].reason) == ("unknown", "its log could not be read")
-    assert sum(row.state == "unknown" for row in accounts.values()) == 1
+    lost, ghost = list(positions_in(state))[:2]
+    del state[lost]
+    state[ghost] = {**state[ghost], "sizeInUsd": 1, "unknown": "its history is not known"}
+    snapshot = run.snapshot("logs", state=state | {"0x" + "ab" * 32: state[ghost]})
+    whole = run.snapshot("logs").rows
+    for of in (Positions, MarginAccounts):
+        assert of_type(snapshot.rows, of) == of_type(whole, of)
+    assert {(row.kind, row.subject) for row in of_type(snapshot.rows, DataQuality)} == {
+        ("position_difference", key) for key in (lost, ghost, "0x" + "ab" * 32)
+    }
+    assert snapshot.complete
 
 
 def test_a_key_that_is_not_its_positions_is_refused():
@@ -103,23 +137,35 @@ def test_a_key_that_is_not_its_positions_is_refused():
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0), (0, 10**15), (10**15, 10**15 - 1)])
-def test_a_price_of_zero_or_crossed_is_quarantined_and_the_one_before_stays(low, high):
+def test_a_price_of_zero_or_crossed_is_none_and_the_one_before_is_not_the_newest(low, high):
     run = run_of("2b")
     logs = [price_update(WETH, 10**15, 10**15), price_update(WETH, low, high)]
     rows = run.replay([logs[0], replace(logs[1], log_index=4)])
-    assert [row.kind for row in of_type(rows, DataQuality)] == ["invalid_price"]
+    assert [row.kind for row in of_type(rows, DataQuality)] == ["malformed_log"]
     assert len(of_type(rows, PriceRow)) == 1
-    assert state_after(rows)[f"price:{WETH}"]["minPrice"] == 10**15
+    state = state_after(rows)
+    assert state[f"price:{WETH}"]["minPrice"] == 10**15
+    assert of_weth(run.snapshot("state", state=run.state() | state)) == {
+        True: {"unknown"}, False: {"safe", "liquidatable"},
+    }  # fmt: skip
+
+
+def of_weth(snapshot):
+    """The states of the accounts in markets of WETH, and of the others."""
+    states = {row.margin_id: row.state for row in of_type(snapshot.rows, MarginAccounts)}
+    found = {True: set(), False: set()}
+    for row in of_type(snapshot.rows, Positions):
+        found[WETH in row.inputs["marketProps"].values()].add(states[row.margin_id])
+    return found
 
 
 def test_amounts_at_the_top_of_uint256_are_kept_exact_and_end_in_a_revert():
     run = run_of("2b")
-    state = run.state()
-    huge = next(key for key, after in state.items() if "sizeInUsd" in after)
+    huge = next(iter(positions_in(run.state())))
     rows = run.replay([increase(size=UINT256_MAX, collateralAmount=UINT256_MAX)])
     assert of_type(rows, PositionEvents)[0].after["sizeInUsd"] == UINT256_MAX
-    state[huge] = {**state[huge], "collateralAmount": UINT256_MAX}
-    snapshot = run.snapshot("logs", state=state)
+    run.changed = {position_word(run, huge, "COLLATERAL_AMOUNT"): word(UINT256_MAX)}
+    snapshot = run.snapshot("logs")
     account = next(row for row in of_type(snapshot.rows, MarginAccounts) if row.margin_id == huge)
     assert account.state == "unknown"
     assert account.reason == "the contract would revert: Panic(0x11)"
@@ -129,9 +175,7 @@ def test_amounts_at_the_top_of_uint256_are_kept_exact_and_end_in_a_revert():
 
 def test_a_huge_price_ends_in_a_revert_not_in_a_verdict():
     run = run_of("2b")
-    state = run.state()
-    name = f"price:{WETH}"
-    state[name] = {**state[name], "minPrice": UINT256_MAX, "maxPrice": UINT256_MAX}
+    state = with_price(run.state(), WETH, minPrice=UINT256_MAX, maxPrice=UINT256_MAX)
     accounts = of_type(run.snapshot("logs", state=state).rows, MarginAccounts)
     unknown = [row for row in accounts if row.state == "unknown"]
     assert 0 < len(unknown) < len(accounts)
@@ -220,7 +264,8 @@ def test_an_account_whose_discounts_were_not_read_is_unknown():
 
 def test_a_token_without_any_price_makes_its_markets_unknown():
     run = run_of("2b")
-    state = {key: after for key, after in run.state().items() if key != f"price:{SOL}"}
+    state = with_price(run.state(), SOL)
+    del state[f"price:{SOL}"]
     store, _ = uint_of(run, "X")
     feed = load_abi("gmx_v2", "DataStore").functions["getAddress"].selector + key("PRICE_FEED", SOL)
     run.changed = {(store, feed): Answer(bytes(32))}

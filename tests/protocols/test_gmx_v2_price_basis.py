@@ -17,7 +17,7 @@ from analyzer.rows import MarginAccounts, Positions
 from analyzer.rows import Prices as PriceRow
 from analyzer.units import UINT256_MAX, decimal_text
 from tests.conftest import GMX_V1_RECORDING
-from tests.protocols.gmx_v2_run import RECORDINGS, document, of_type, run_of, stored
+from tests.protocols.gmx_v2_run import RECORDINGS, document, of_type, run_of, stored, with_price
 from tests.protocols.test_gmx_v2_hostile import WETH, uint_of, word
 
 WBTC = "0x959922be3caee4b8cd9a407cc3ac1c251c2007b1"
@@ -37,9 +37,7 @@ def recording(name):
 
 def executed_at(run, token, age, **changes):
     """The replayed state with a token's executed price of an age."""
-    state = run.state()
-    name = f"price:{token}"
-    return state | {name: {**state[name], "timestamp": run.block.time - age, **changes}}
+    return with_price(run.state(), token, timestamp=run.block.time - age, **changes)
 
 
 def feed_call(run, token):
@@ -164,7 +162,8 @@ def test_a_price_of_the_basis_counts_however_old_it_is(name, basis):
 
 def test_a_token_without_a_price_of_the_basis_has_the_freshest():
     run = run_of("2b")
-    state = {name: after for name, after in run.state().items() if name != f"price:{WETH}"}
+    state = with_price(run.state(), WETH)
+    del state[f"price:{WETH}"]
     snapshot = run.snapshot(state=state, basis="executed")
     assert (used_row(snapshot, WETH).source, grounds(snapshot, WETH)) == ("oracle", "feed")
     assert "on-chain feed, an estimate" in snapshot.price_basis

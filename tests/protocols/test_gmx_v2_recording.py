@@ -102,7 +102,7 @@ def test_every_recorded_reader_verdict_is_ours_at_its_own_prices(name):
     """Also at shocked prices, at the feeds' prices, and for positions that are closed."""
     run = run_of(name)
     release = release_named(RELEASES[name])
-    got = drive(read_state(run.deployment, release, run.block, (), (), positions=True), run.answer)
+    got = drive(read_state(run.deployment, release, run.block, ()), run.answer)
     assessor = Assessor(got, token_prices(got, run.state(), {}))
     held = {key: _struct(got, key) for key in got.position_keys}
     abi = load_abi("gmx_v2", "ReaderV2_2C" if name == "2c" else "ReaderV2_2B")
@@ -156,7 +156,7 @@ def _arguments(function, call):
 def test_closing_a_position_that_is_none_reverts_as_the_reader_does(name):
     run = run_of(name)
     release = release_named(RELEASES[name])
-    got = drive(read_state(run.deployment, release, run.block, (), (), positions=True), run.answer)
+    got = drive(read_state(run.deployment, release, run.block, ()), run.answer)
     assessor = Assessor(got, token_prices(got, run.state(), {}))
     position = _struct(got, got.position_keys[0])
     numbers = dict.fromkeys(

@@ -4,7 +4,6 @@ import pytest
 
 from analyzer.protocols.gmx_v2.event_data import decode_slowly
 from analyzer.protocols.gmx_v2.keys import position_key
-from analyzer.protocols.gmx_v2.prices import PRICE_STATE
 from analyzer.protocols.gmx_v2.replay import log_filters, price_filters
 from analyzer.rows import DataQuality, Funding, Markets, PositionEvents, Positions, Prices
 from tests.protocols.gmx_v2_run import (
@@ -12,6 +11,7 @@ from tests.protocols.gmx_v2_run import (
     document,
     event_log,
     of_type,
+    positions_in,
     run_of,
     state_after,
 )
@@ -20,25 +20,33 @@ both_recordings = pytest.mark.parametrize("name", RECORDINGS)
 ACCOUNT, MARKET, TOKEN = ("0x" + digit * 40 for digit in "abc")
 
 
-def increase(*, size=10**30, delta=None, pending=0, is_long=True, drop=(), more=(), **numbers):
-    """A ``PositionIncrease`` of one account."""
+def increase(
+    *, size=10**30, delta=None, pending=0, is_long=True, drop=(), more=(), kinds=None, **numbers
+):
+    """A ``PositionIncrease`` of one account; ``kinds``: items of another type than they have."""
     key = position_key(ACCOUNT, MARKET, TOKEN, is_long)
     uints = {
         "sizeInUsd": size, "sizeInTokens": 10**18, "collateralAmount": 10**18,
         "borrowingFactor": 5, "fundingFeeAmountPerSize": 6,
         "longTokenClaimableFundingAmountPerSize": 7, "shortTokenClaimableFundingAmountPerSize": 8,
-        "executionPrice": 10**12, "collateralTokenPrice.min": 10**12,
+        "executionPrice": 10**12, "indexTokenPrice.min": 10**12, "indexTokenPrice.max": 10**12,
+        "collateralTokenPrice.min": 10**12, "collateralTokenPrice.max": 10**12,
         "sizeDeltaUsd": size if delta is None else delta, "orderType": 2,
         "increasedAtTime": 1_700_000_000, **numbers,
     }  # fmt: skip
     ints = {"collateralDeltaAmount": 10**18, "pendingPriceImpactAmount": pending}
     items = {
         "address": [("account", ACCOUNT), ("market", MARKET), ("collateralToken", TOKEN)],
-        "uint256": [(name, value) for name, value in uints.items() if name not in drop],
-        "int256": [(name, value) for name, value in ints.items() if name not in drop],
+        "uint256": list(uints.items()),
+        "int256": list(ints.items()),
         "bool": [("isLong", is_long)],
         "bytes32": [("positionKey", key), *more],
     }
+    changed = kinds or {}
+    for kind, every in items.items():
+        items[kind] = [one for one in every if one[0] not in (*drop, *changed)]
+    for name, (kind, value) in changed.items():
+        items.setdefault(kind, []).append((name, value))
     return event_log("PositionIncrease", "0x" + ACCOUNT[2:].rjust(64, "0"), items)
 
 
@@ -59,7 +67,7 @@ def test_replaying_in_pieces_equals_replaying_at_once(name):
 @both_recordings
 def test_closed_positions_are_gone_and_open_ones_equal_the_answer_key(name):
     state = run_of(name).state()
-    positions = {key: after for key, after in state.items() if not key.startswith(PRICE_STATE)}
+    positions = positions_in(state)
     theirs = {one["key"]: one["position"] for one in document(f"{name}.expected")["positions"]}
     assert positions.keys() == theirs.keys()
     for key, after in positions.items():
@@ -96,14 +104,14 @@ def test_pending_impact_adds_up_over_increases():
     run = run_of("2b")
     state = state_after(run.replay([increase(pending=-50)]))
     again = increase(size=3 * 10**30, delta=2 * 10**30, pending=20)
-    (after,) = state_after(run.replay([again], state), state).values()
+    (after,) = positions_in(state_after(run.replay([again], state), state)).values()
     assert after["pendingImpactAmount"] == -30
 
 
 def test_a_position_whose_beginning_is_not_in_the_logs_is_unknown():
     run = run_of("2b")
     rows = run.replay([increase(size=3 * 10**30, delta=10**30)])
-    (after,) = state_after(rows).values()
+    (after,) = positions_in(state_after(rows)).values()
     assert "not known" in after["unknown"]
     assert "pendingImpactAmount" not in after
 
@@ -115,14 +123,14 @@ def test_an_increase_of_an_older_release_has_no_pending_impact():
     run = run_of("2b")
     assert [row.kind for row in of_type(run.replay([old]), DataQuality)] == ["malformed_log"]
     with_its_own = increase(drop=("pendingPriceImpactAmount",), priceImpactAmount=5)
-    (after,) = state_after(run.replay([with_its_own])).values()
+    (after,) = positions_in(state_after(run.replay([with_its_own]))).values()
     assert after["pendingImpactAmount"] == 0
 
 
 def test_an_extra_item_is_no_obstacle():
     rows = run_of("2b").replay([increase(more=[("somethingNew", b"\x07" * 32)])])
     assert of_type(rows, DataQuality) == []
-    assert len(of_type(rows, PositionEvents)) == 1
+    assert [row.kind for row in of_type(rows, PositionEvents)] == ["increase", "price"]
 
 
 @both_recordings

@@ -20,6 +20,7 @@ from analyzer.protocols.gmx_v2.prices import (
 )
 from analyzer.protocols.gmx_v2.risk import Closing, Verdict
 from analyzer.protocols.gmx_v2.state import Market, Price, Prices
+from analyzer.reads import MissingError
 from analyzer.rows import LIQUIDATABLE, SAFE, UNKNOWN
 from analyzer.units import decimal_text
 
@@ -72,10 +73,9 @@ def _quote(known: TokenPrices, source: str, time: int | None) -> Quote:
     """What the source says of a token, if it counts at a time; else what verdicts rest on."""
     assert known.used is not None
     other = known.by(source)
-    is_kept = other is None or not isinstance(other.price, Price) or known.used.source == USER
-    if other is None or is_kept or (time is not None and not other.counts_at(time)):
+    if other is None or known.used.source == USER:
         return known.used
-    return other
+    return other if time is None or other.counts_at(time) else known.used
 
 
 def alternatives(assessor: Assessor, assessed: Assessed) -> list[dict[str, Any]]:
@@ -90,10 +90,18 @@ def alternatives(assessor: Assessor, assessed: Assessed) -> list[dict[str, Any]]
         return []
     time = assessor.got.block.time
     found = [
-        _alternative(one, assessor.verdict_at(closing, one.prices), time)
+        _alternative(one, _verdict(assessor, closing, one), time)
         for one in price_sets(closing.state.market, assessor.prices, time)
     ]
     return [*found, *_in_width(assessor, closing, basis, time)]
+
+
+def _verdict(assessor: Assessor, closing: Closing, one: PriceSet) -> Verdict | str:
+    """The verdict at these prices, or why there is none: one of them may be one that was lost."""
+    try:
+        return assessor.verdict_at(closing, one.prices)
+    except MissingError as error:
+        return str(error)
 
 
 def _alternative(one: PriceSet, verdict: Verdict | str, time: int) -> dict[str, Any]:

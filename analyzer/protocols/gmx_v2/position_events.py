@@ -103,37 +103,30 @@ def _leave_position(
     *,
     sign: int,
 ) -> None:
+    used = {
+        "index": [values["indexTokenPrice.min"], values["indexTokenPrice.max"]],
+        "collateral": [values["collateralTokenPrice.min"], values["collateralTokenPrice.max"]],
+        "collateralToken": values["collateralToken"],
+        "blockNumber": log.block_number,
+        "blockTime": log.block_time,
+        "logIndex": log.log_index,
+    }
     collateral_usd = values["collateralDeltaAmount"] * values["collateralTokenPrice.min"]
     pnl = values.get("basePnlUsd")
-    fee = run.fees.pop(key, None)
-    run.book.leave(
-        log,
-        kind,
-        key,
-        None if values["sizeInUsd"] == 0 else after,
-        position_id=key,
-        margin_id=key,
-        account=values["account"],
-        market=values["market"],
-        side="long" if values["isLong"] else "short",
-        collateral_token=values["collateralToken"],
-        size_delta_usd=to_e18(sign * values["sizeDeltaUsd"], 30),
-        collateral_delta=to_e18(sign * collateral_usd, 30),
-        fee_usd=None if fee is None else to_e18(fee, 30),
-        pnl_usd=None if pnl is None else to_e18(pnl, 30),
-    )
-    used = {
-        name: [values[f"{name}TokenPrice.min"], values[f"{name}TokenPrice.max"]]
-        for name in ("index", "collateral")
+    columns = {
+        "account": values["account"],
+        "market": values["market"],
+        "side": "long" if values["isLong"] else "short",
+        "collateral_token": values["collateralToken"],
+        "size_delta_usd": to_e18(sign * values["sizeDeltaUsd"], 30),
+        "collateral_delta": to_e18(sign * collateral_usd, 30),
+        "pnl_usd": None if pnl is None else to_e18(pnl, 30),
     }
-    place = {"blockNumber": log.block_number, "logIndex": log.log_index}
-    run.book.leave(
-        log,
-        "price",
-        USED_PRICE + values["market"],
-        {**used, "collateralToken": values["collateralToken"], "blockTime": log.block_time} | place,
-        market=values["market"],
-    )
+    left = None if values["sizeInUsd"] == 0 else after
+    fee = run.fees.pop(key, None)
+    fee_usd = None if fee is None else to_e18(fee, 30)
+    run.book.leave(log, kind, key, left, position_id=key, margin_id=key, fee_usd=fee_usd, **columns)
+    run.book.leave(log, "price", USED_PRICE + values["market"], used, market=values["market"])
 
 
 def position_fees(run: Ledger, _: Log, values: Values) -> None:

@@ -1,7 +1,7 @@
 """EventEmitter logs to rows: positions after each change, executed prices, markets' state."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from analyzer.event_columns import Known, Values, decode
 from analyzer.evm import Log, LogFilter
@@ -9,6 +9,7 @@ from analyzer.protocol import Deployment, State
 from analyzer.protocols.book import Book, take
 from analyzer.protocols.gmx_v2.deployments import EVENT_EMITTER
 from analyzer.protocols.gmx_v2.event_data import event_topics, known_events
+from analyzer.protocols.gmx_v2.items import Items
 from analyzer.protocols.gmx_v2.ledger import Ledger
 from analyzer.protocols.gmx_v2.log_rows import executed_price, funding_row
 from analyzer.protocols.gmx_v2.position_events import (
@@ -16,7 +17,7 @@ from analyzer.protocols.gmx_v2.position_events import (
     position_fees,
     position_increase,
 )
-from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE
+from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE, TOKEN_TOPIC
 from analyzer.reads import MalformedError
 from analyzer.rows import Row
 
@@ -54,22 +55,23 @@ def replay(deployment: Deployment, logs: Sequence[Log], state: State) -> Sequenc
     return run.book.rows
 
 
-class Items(dict[str, Any]):
-    """An event's items by key; one that is missing makes the log unreadable."""
-
-    def __missing__(self, key: str) -> Any:
-        raise MalformedError(f"item {key!r} is missing")
-
-
 def _oracle_price_update(run: Ledger, log: Log, values: Values) -> None:
-    token = values["token"]
-    if not 0 < values["minPrice"] <= values["maxPrice"]:
-        detail = f"minPrice {values['minPrice']}, maxPrice {values['maxPrice']}"
-        run.book.complain(log, "invalid_price", token, detail)
-        return
+    """``Oracle`` sets no price of zero, and none whose ends are crossed.
+
+    The first releases said neither when a price was observed nor who provided it: its block's time
+    is the latest that it can be.
+    """
+    token, low, high = values["token"], values["minPrice"], values["maxPrice"]
+    if not 0 < low <= high:
+        raise MalformedError(f"minPrice {low} and maxPrice {high} are no price")
+    if log.topics[TOKEN_TOPIC] != "0x" + token[2:].rjust(64, "0"):
+        raise MalformedError(f"token {token} is not the one of its topic")
     before = run.book.state.get(PRICE_STATE + token, {})
     after = {
-        **{name: values[name] for name in ("minPrice", "maxPrice", "timestamp", "provider")},
+        "minPrice": low,
+        "maxPrice": high,
+        "timestamp": values.get("timestamp", log.block_time),
+        "provider": values.get("provider"),
         "previousMinPrice": before.get("minPrice"),
         "previousMaxPrice": before.get("maxPrice"),
         "blockNumber": log.block_number,
@@ -98,8 +100,8 @@ def _word(word: str, value: str) -> "Handler":
 
 
 def _cumulative_borrowing_factor(run: Ledger, log: Log, values: Values) -> None:
-    run.borrowing_side[values["market"]] = values["isLong"]
     _word("CUMULATIVE_BORROWING_FACTOR", "nextValue")(run, log, values)
+    run.borrowing_side[values["market"]] = values["isLong"]
 
 
 def _funding(run: Ledger, log: Log, values: Values) -> None:

@@ -19,7 +19,7 @@ from analyzer.protocols.gmx_v2.position import Held
 from analyzer.protocols.gmx_v2.position_rows import position_rows
 from analyzer.protocols.gmx_v2.price_doubts import PRICE_STATE, USED_PRICE
 from analyzer.protocols.gmx_v2.price_facts import basis_text
-from analyzer.protocols.gmx_v2.prices import token_prices
+from analyzer.protocols.gmx_v2.prices import EXECUTED, TokenPrices, token_prices
 from analyzer.protocols.gmx_v2.reading import read_state
 from analyzer.protocols.gmx_v2.readings import Readings
 from analyzer.protocols.gmx_v2.releases import release_named
@@ -42,6 +42,7 @@ def snapshot(deployment: Deployment, found: Probe, request: SnapshotRequest) -> 
     prices = token_prices(got, request.state, request.prices, request.price_basis)
     assessor = Assessor(got, prices)
     totals = [] if request.accounts else position_totals(at, got, held, prices)
+    complaints += _gaps(at, prices)
     rows: list[Row] = [*complaints, *totals, *_market_rows(at, got, assessor, held)]
     for one in held:
         rows += position_rows(at, assessor, one)
@@ -101,6 +102,16 @@ def _differences(at: At, logged: Mapping[str, Held], read: Mapping[str, Held]) -
             )
             found.append(DataQuality(at=at, kind="position_difference", subject=key, detail=detail))
     return found
+
+
+def _gaps(at: At, prices: Mapping[str, TokenPrices]) -> list[DataQuality]:
+    """Tokens whose newest executed price is not in the logs."""
+    quotes = {token: known.by(EXECUTED) for token, known in prices.items()}
+    return [
+        DataQuality(at=at, kind="gap_in_logs", subject=token, detail=quote.price.reason)
+        for token, quote in quotes.items()
+        if quote is not None and isinstance(quote.price, Failed)
+    ]
 
 
 def _struct(held: Held | None) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def position_totals(
                 sums[name, *place] += one.fields[field]
     stated = got.values.get(("count", "POSITION_LIST", ""), Failed("POSITION_LIST was not read"))
     rows = [total(at, "POSITION_LIST", "", "both", "collateral", stated, len(held))]
+    rows += [
+        total(at, "OPEN_INTEREST", key, "both", "size", Failed("its tokens were not read"), 0)
+        for key in got.market_keys
+        if key not in got.markets
+    ]
     for key, market in got.markets.items():
         if market.index_token == ZERO_ADDRESS:
             continue
