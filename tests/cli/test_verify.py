@@ -108,7 +108,7 @@ def test_it_says_what_each_half_compared_and_what_has_no_view(perpscope, indexed
         ("update tokens set decimals = decimals + 1", "value", "decimals"),
         ("update snapshots set block_time = block_time + interval 1 day", "value", "block_time"),
         ("update margin_legs set slope = slope + 1", "value", "slope"),
-        ("delete from prices where source = 'primary'", "value", "row"),
+        ("delete from prices where source = 'oracle'", "value", "row"),
         ("delete from positions where side = 'long'", "value", "row"),
         ("delete from tokens", "value", "row"),
         ("update margin_accounts set reason = 'because'", "value", "reason"),

@@ -30,8 +30,9 @@ from tests.conftest import FIXTURES
 
 RECORDINGS = FIXTURES / "demo"
 ONES = b"\xff" * 32
-COUNTS = ("inputs.liquidations", "inputs.liquidator")
-"""Whom ``verify`` lets liquidate, which logs alone say: no figure rests on it."""
+COUNTS = ("inputs.liquidations", "inputs.liquidator", "inputs.insuranceFundCapacity")
+"""What logs alone say on a recorded chain: whom ``verify`` lets liquidate, and Perp v2's insurance
+fund, which a node is asked for and the recorded chains do not hold. No verdict rests on them."""
 Damage = Callable[[Log], list[Log]]
 
 
