@@ -67,7 +67,7 @@ def _lines(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Iterator[Li
 
 def _price_basis(prices: Mapping[str, Any]) -> Iterator[Line]:
     for name, facts in prices.items():
-        if facts is not None:
+        if facts is not None and facts["basis"] is not None:
             ground = GROUNDS[facts["basis"]]
             yield Line(f"{name}TokenPrice", _price(facts), f"{ground}; {_age(facts)}")
 
