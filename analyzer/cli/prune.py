@@ -24,7 +24,7 @@ def prune(config: Config, db: Path, chain: int) -> int:
     id of the old one and is another chain: drop the old one first.
 
     \b
-    Example:
+    Examples:
       perpscope prune --chain 31337 --db risk.duckdb
     """
     if not db.exists():

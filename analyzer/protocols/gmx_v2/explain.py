@@ -99,7 +99,7 @@ def _price(facts: Mapping[str, Any]) -> str:
 
 
 def _age(facts: Mapping[str, Any]) -> str:
-    if facts["observed_at"] is None:
+    if facts["observed_at"] is None or facts["age"] is None:
         return "when it was observed is not known"
     moment = _moment(facts["observed_at"])
     limit = "whose limit is not known"
