@@ -231,7 +231,7 @@ def test_trades_of_a_taker_go_by_the_words_of_the_other_protocols() -> None:
         taker_log(1, size=-30, notional=30, after=-70),
         taker_log(2, size=-170, notional=170, after=100),
         taker_log(3, size=100, notional=-100, after=0),
-    )] == ["increase", "decrease", "flip", "close"]  # fmt: skip
+    )] == ["increase", "decrease", "flip", "close", "market"]  # fmt: skip
 
 
 def test_a_maker_whose_taker_side_is_gone_has_closed_nothing() -> None:
