@@ -2,7 +2,7 @@
 
     python -m tests.lying_reads               one lie about each read
     python -m tests.lying_reads --all         every lie about each read: hours
-    python -m tests.lying_reads --write       the table goes into docs/verify.md as well
+    python -m tests.lying_reads --write       its rows go into docs/verify.md as well
 
 It exits with 1 where a lie changed something and `verify` did not see it.
 """
@@ -16,7 +16,7 @@ from time import perf_counter
 import click
 
 from tests.lying_reads.sweep import MISSED, RECORDINGS, Told, deployments, tell_part
-from tests.lying_reads.table import table, write_table
+from tests.lying_reads.table import PAGE, counted, page_with, table
 
 PARTS = 8
 """Pieces of work that the reads of a deployment are cut into."""
@@ -44,10 +44,11 @@ def main(protocol: tuple[str, ...], every: bool, seed: int, workers: int, write:
             if one.outcome == MISSED:
                 click.echo(f"missed: {one}", err=True)
         click.echo(f"{count} of {len(work)} parts, {perf_counter() - start:.0f} s", err=True)
-    for line in table(results):
+    counts = counted(results)
+    for line in table(counts):
         click.echo(line)
     if write:
-        write_table(results)
+        PAGE.write_text(page_with(PAGE.read_text(), counts))
     sys.exit(1 if any(one.outcome == MISSED for one in results) else 0)
 
 

@@ -25,7 +25,7 @@ from tests.lying_reads.sweep import (
     lies_of,
     tell,
 )
-from tests.lying_reads.table import table
+from tests.lying_reads.table import BEGIN, END, counted, page_with
 
 SEED = 20
 ARGUMENTS = ["address", "bool", "bool", "bool"]
@@ -51,7 +51,10 @@ def test_a_lie_about_each_function_is_found_or_changes_nothing(tmp_path, protoco
     told = [tell(*random.choice(lies)) for lies in found.values()]
     assert [one for one in told if one.outcome == MISSED] == []
     assert sum(one.outcome in (FOUND, UNKNOWN) for one in told) > len(told) / 2
-    assert len(list(table(told))) == len(found) + 3
+    counts = counted(told)
+    page = page_with(f"before\n{BEGIN}\n{END}\nafter\n", counts)
+    assert len(page.splitlines()) == 4 + len(counts) + 3
+    assert page_with(page, counts) == page_with(page, {}) == page
 
 
 @pytest.fixture(scope="module")
