@@ -173,12 +173,19 @@ def _books(connection: DuckDBPyConnection, deployment: Deployment) -> Iterator[C
             f"{deployment.title} books",
             f"{found.count - len(found.unbalanced):,} of {found.count:,} totals of the contracts "
             "are what the positions add up to",
-            holds=not found.unbalanced,
+            holds=found.is_proven,
+        )
+    elif found.is_proven:
+        yield Checked(
+            f"{deployment.title} books",
+            "no totals were read: its snapshots hold some accounts only",
         )
     else:
         yield Checked(
             f"{deployment.title} books",
-            "no totals were read: its snapshots hold some accounts only",
+            "nothing vouches for its snapshot of all accounts: no total of the contracts was "
+            "found to balance it by; run `perpscope index` with another node",
+            holds=False,
         )
 
 

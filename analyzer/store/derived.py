@@ -170,10 +170,14 @@ class Unbalanced:
 
 @dataclass(frozen=True, slots=True)
 class Totalled:
-    """How many totals the newest snapshots hold, and those that do not balance."""
+    """How many totals the newest snapshots hold, and those that do not balance.
+
+    ``is_proven`` is false where a snapshot of all accounts has nothing to balance it by.
+    """
 
     count: int
     unbalanced: list[Unbalanced]
+    is_proven: bool
 
 
 def books(connection: DuckDBPyConnection, deployment: Deployment) -> Totalled:
@@ -183,7 +187,11 @@ def books(connection: DuckDBPyConnection, deployment: Deployment) -> Totalled:
         f" where {MINE} order by total_id",
         key(deployment),
     ).fetchall()
-    return Totalled(len(rows), [Unbalanced(*rest) for balanced, *rest in rows if not balanced])
+    unbalanced = [Unbalanced(*rest) for balanced, *rest in rows if not balanced]
+    claims = connection.execute(
+        f"select books from current_snapshots where {MINE}", key(deployment)
+    ).fetchall()
+    return Totalled(len(rows), unbalanced, ("unbalanced",) not in claims)
 
 
 def accounts(connection: DuckDBPyConnection, snapshot: SnapshotAt) -> list[StoredAccount]:

@@ -87,3 +87,16 @@ def test_a_history_without_its_openings_is_incomplete_and_says_so(
 
 def dict_of(found):
     return {(deployment, account): tuple(rest) for deployment, account, *rest in found}
+
+
+def test_doctor_calls_a_snapshot_without_any_total_unproven(perpscope, write_recording):
+    """Without a log of a market Perp v2 has no total at all, which is no balance."""
+    path = FIXTURES / "demo" / "perp_v2.json.gz"
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    document["logs"] = []
+    recording = f"recording:{write_recording(document)}"
+    ran = perpscope("index", "--rpc-url", recording, "--db", "t.duckdb")
+    assert "INCOMPLETE" in ran.err
+    ran = perpscope("doctor", "--completeness", "--db", "t.duckdb")
+    assert ran.code == 2
+    assert "FAIL  perp_v2 local books: nothing vouches for its snapshot" in ran.out
